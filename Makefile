@@ -1,0 +1,33 @@
+# The words of README.md and of .ci/run. Every one of them sets up first; that takes no time when nothing is to do.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo serve test check fuzz clean
+
+help: ## Show these words
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: ## Set up: .venv, the pinned dependencies, the shipped datasets
+	@$(PYTHON) scripts/install.py
+
+demo: install ## Train and test two networks on real images through the REST API
+	@$(BIN)/dht demo
+
+serve: install ## Run the service until Ctrl-C (docs/settings.md lists PORT, STORAGE_DIR and all else)
+	@$(BIN)/dht serve
+
+test: install ## Run all tests
+	@OMP_WAIT_POLICY=passive $(BIN)/python -m pytest
+
+check: install ## Check style, format, types and who imports whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fuzz: install ## Try the whole API with generated requests
+	@$(BIN)/python tests/api/fuzz.py
+
+clean: ## Remove what was installed and made, but never storage/
+	rm -rf .venv build dist demo datasets *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

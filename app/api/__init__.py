@@ -1,0 +1,59 @@
+"""The REST API: its conventions are set here once, its resources are one module each."""
+
+from flask import Flask
+
+from app.api import (
+    allowed_properties,
+    datasets,
+    inference,
+    models,
+    outputs,
+    processes,
+    projects,
+    properties,
+    tasks,
+    training,
+    training_settings,
+    weights,
+)
+from app.api.body_limit import limit_bodies
+from app.api.errors import register_error_handlers
+from app.api.headers import allow_origins, spell_reasons, state_types
+from app.api.json_provider import OrjsonProvider
+from app.api.openapi import OPENAPI_CONFIG, Api
+from app.api.path_ids import IdConverter, describe_id
+from app.settings import Settings
+
+# In the order in which a client meets them; the documentation page keeps it.
+RESOURCES = (
+    tasks,
+    models,
+    properties,
+    allowed_properties,
+    datasets,
+    projects,
+    training,
+    inference,
+    processes,
+    outputs,
+    weights,
+    training_settings,
+)
+
+
+def register_api(app: Flask, settings: Settings) -> None:
+    """Give the application its resources and the conventions that hold for all of them."""
+    app.config.from_mapping(OPENAPI_CONFIG)
+    app.json = OrjsonProvider(app)
+    app.url_map.strict_slashes = False  # with or without a trailing slash, and no redirect that loses a POST's body
+    app.url_map.merge_slashes = False
+    app.url_map.converters["id"] = IdConverter
+    limit_bodies(app, settings.max_body_bytes)
+    allow_origins(app, settings.cors_origins)
+    state_types(app)
+    spell_reasons(app)
+    register_error_handlers(app)
+    api = Api(app)
+    api.register_converter(IdConverter, describe_id)
+    for resource in RESOURCES:
+        api.register_blueprint(resource.blueprint, url_prefix="/backend")

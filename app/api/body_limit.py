@@ -1,0 +1,29 @@
+"""How large a request's body may be, and what becomes of one that is not read to its end."""
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import RequestEntityTooLarge
+
+DRAINED_BYTES = 256 * 1024**2
+CHUNK_BYTES = 1024**2
+
+
+def limit_bodies(app: Flask, max_body_bytes: int) -> None:
+    """Refuse larger bodies with 413, in a way that lets the client read the answer."""
+    app.config["MAX_CONTENT_LENGTH"] = max_body_bytes
+    app.config["MAX_FORM_MEMORY_SIZE"] = max_body_bytes  # an image may come as base64 in a form's field
+
+    @app.before_request
+    def refuse_endless_body() -> None:
+        # Of a body that does not tell its length, Werkzeug reads up to the limit and drops the rest without a word.
+        if request.headers.get("Transfer-Encoding") and len(request.get_data()) >= max_body_bytes:
+            raise RequestEntityTooLarge
+
+    @app.after_request
+    def drain(response: Response) -> Response:
+        # A connection that is closed on a client in the middle of its upload is a "broken pipe" there, not a 413.
+        if response.status_code == 413:
+            stream, left = request.environ["wsgi.input"], DRAINED_BYTES
+            while left > 0 and (chunk := stream.read(min(CHUNK_BYTES, left))):
+                left -= len(chunk)
+            response.headers["Connection"] = "close"
+        return response

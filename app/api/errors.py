@@ -1,0 +1,91 @@
+"""Turn every exception into the one error answer; no other module knows which status an exception has."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from flask import Flask, Response, current_app, request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.http import HTTP_STATUS_CODES
+
+from app.errors import (
+    Conflict,
+    InvalidInput,
+    MalformedRequest,
+    NotFound,
+    QueueUnavailable,
+    StorageUnavailable,
+    TooLarge,
+    ToolkitError,
+)
+
+STATUS_CODES: dict[type[ToolkitError], int] = {
+    MalformedRequest: 400,
+    NotFound: 404,
+    Conflict: 409,
+    TooLarge: 413,
+    InvalidInput: 422,
+    QueueUnavailable: 503,
+    StorageUnavailable: 503,
+}
+SENTENCES = {
+    404: "There is nothing at {path}; /backend/docs lists what there is.",
+    405: "{method} does not work on {path}; the Allow header lists what does.",
+    413: "The body is larger than the {limit} bytes that this service accepts.",
+    500: "The service met an error of its own; its log says which.",
+}
+
+
+def register_error_handlers(app: Flask) -> None:
+    """Let this module answer whatever is raised while a request is served."""
+    app.register_error_handler(ToolkitError, answer_toolkit_error)
+    app.register_error_handler(HTTPException, answer_http_exception)
+
+
+def answer_toolkit_error(error: ToolkitError) -> Response:
+    """Answer one of the project's own exceptions; one without a status is a fault of the service."""
+    code = next((STATUS_CODES[kind] for kind in type(error).__mro__ if kind in STATUS_CODES), None)
+    if code is None:
+        current_app.logger.exception("%s %s: unexpected error", request.method, request.path)
+        return error_response(500, SENTENCES[500])
+    if code == 503:
+        current_app.logger.warning("%s %s: %s", request.method, request.path, error.message)
+    return error_response(code, error.message, error.errors)
+
+
+def answer_http_exception(error: HTTPException) -> Response:
+    """Answer what Flask and Werkzeug raise, an exception that nobody caught (500) included."""
+    code = error.code or 500
+    response = error_response(code, _sentence(code) or error.description or HTTP_STATUS_CODES[code])
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+    return response
+
+
+def _sentence(code: int) -> str | None:
+    """Return our own words for a status, where Werkzeug's would not tell a person what to do."""
+    limit = current_app.config["MAX_CONTENT_LENGTH"]
+    words = SENTENCES.get(code)
+    return words and words.format(path=request.path, method=request.method, limit=limit)
+
+
+def error_response(code: int, message: str, errors: Mapping[str, Sequence[str]] | None = None) -> Response:
+    """Return the one error answer."""
+    response = current_app.json.response(error_body(code, message, errors))
+    response.status_code = code
+    return response
+
+
+def error_body(code: int, message: str, errors: Mapping[str, Sequence[str]] | None = None) -> dict[str, Any]:
+    """Return the content of an error answer; D3.5's clients read `error`, which repeats the message."""
+    status = HTTP_STATUS_CODES[code]
+    return {"code": code, "status": status, "message": message, "errors": dict(errors or {}), "error": message}
+
+
+def faults_by_place(messages: Any, place: str = "") -> Iterator[tuple[str, list[str]]]:
+    """Flatten marshmallow's nested messages into pairs such as `("properties.0.name", ["Not a text."])`."""
+    if isinstance(messages, Mapping):
+        for key, inner in messages.items():
+            step = "" if key == "_schema" else str(key)
+            yield from faults_by_place(inner, ".".join(part for part in (place, step) if part))
+    else:
+        yield place or "body", [str(message) for message in messages]

@@ -1,0 +1,50 @@
+"""What every answer carries: its reason in words, which web pages may read it, and that nobody guesses its type."""
+
+from collections.abc import Collection
+
+from flask import Flask, Response, request
+from werkzeug.http import HTTP_STATUS_CODES
+
+ALLOWED_METHODS = "GET, HEAD, POST, PUT, DELETE, OPTIONS"
+ALLOWED_HEADERS = "Accept, Authorization, Content-Type, X-Requested-With"
+EXPOSED_HEADERS = "Location, X-Pagination"
+PREFLIGHT_SECONDS = "600"
+
+
+def allow_origins(app: Flask, origins: Collection[str]) -> None:
+    """Let pages of these origins read every answer, errors and preflights included; `*` stands for all of them."""
+
+    @app.after_request
+    def add_headers(response: Response) -> Response:
+        response.vary.add("Origin")
+        origin = request.headers.get("Origin")
+        if origin and (origin in origins or "*" in origins):
+            response.headers["Access-Control-Allow-Origin"] = origin
+            response.headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
+            if request.method == "OPTIONS":
+                response.headers["Access-Control-Allow-Methods"] = ALLOWED_METHODS
+                response.headers["Access-Control-Allow-Headers"] = ALLOWED_HEADERS
+                response.headers["Access-Control-Max-Age"] = PREFLIGHT_SECONDS
+        return response
+
+
+def state_types(app: Flask) -> None:
+    """Forbid browsers to guess types, and claim none for an answer without content."""
+
+    @app.after_request
+    def add_headers(response: Response) -> Response:
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        if response.status_code == 204 or (request.method == "OPTIONS" and response.status_code == 200):
+            response.headers.pop("Content-Type", None)
+        return response
+
+
+def spell_reasons(app: Flask) -> None:
+    """Send `201 Created` where Werkzeug has `201 CREATED`: the toolkit's GUI compares the words."""
+
+    @app.after_request
+    def set_reason(response: Response) -> Response:
+        reason = HTTP_STATUS_CODES.get(response.status_code)
+        if reason:
+            response.status = f"{response.status_code} {reason}"
+        return response

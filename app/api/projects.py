@@ -1,0 +1,107 @@
+"""Projects: what a person works on."""
+
+from app.api.blueprint import Blueprint
+from app.api.references import check_reference
+from app.api.schemas.projects import (
+    PROJECT,
+    NewProjectSchema,
+    ProjectListChangeSchema,
+    ProjectPathChangeSchema,
+    ProjectSchema,
+)
+from app.api.services import services
+from app.jobs.deletion import delete_project as delete
+
+blueprint = Blueprint("projects", __name__, description="What a person works on")
+
+NEW_PROJECT = {"name": "newProject", "task_id": 1}
+CHANGED_PROJECT = {**PROJECT, "name": "newProjectName"}
+KEPT_IF_NULL = ("modelweights_id", "inference_id")
+
+
+@blueprint.get("/projects")
+@blueprint.response(200, ProjectSchema(many=True), example=[PROJECT])
+@blueprint.paged
+def list_projects():
+    """List the projects.
+
+    Each has the weights and the inference that it made last.
+    """
+    return services().database.projects.all()
+
+
+@blueprint.post("/projects")
+@blueprint.body(NewProjectSchema, example=NEW_PROJECT)
+@blueprint.response(201, ProjectSchema, example=PROJECT, headers={"Location": {"schema": {"type": "string"}}})
+def create_project(body):
+    """Create a project.
+
+    The answer is the new project; its address is in the header `Location`.
+    """
+    check_references(body)
+    project = services().database.projects.add(body)
+    return project, {"Location": f"/backend/projects/{project['id']}"}
+
+
+@blueprint.put("/projects")
+@blueprint.body(ProjectListChangeSchema, example=CHANGED_PROJECT)
+@blueprint.fails(404)
+@blueprint.response(200, ProjectSchema(many=True), example=[CHANGED_PROJECT])
+def change_project_in_list(body):
+    """Change the project whose id is in the body, and list all.
+
+    As `PUT /projects/{project_id}`, but the answer is the list of all projects.
+    """
+    change(body.pop("id"), body)
+    return services().database.projects.all()
+
+
+@blueprint.get("/projects/<id:project_id>")
+@blueprint.response(200, ProjectSchema, example=PROJECT)
+def get_project(project_id):
+    """Read one project.
+
+    It has the weights and the inference that it made last.
+    """
+    return services().database.projects.get(project_id)
+
+
+@blueprint.put("/projects/<id:project_id>")
+@blueprint.body(ProjectPathChangeSchema, example=CHANGED_PROJECT)
+@blueprint.response(200, ProjectSchema, example=CHANGED_PROJECT)
+def change_project(body, project_id):
+    """Change a project.
+
+    What is absent stays as it is; so do a null `modelweights_id` and a null `inference_id`.
+    """
+    return change(project_id, {name: value for name, value in body.items() if name != "id"})
+
+
+@blueprint.delete("/projects/<id:project_id>")
+@blueprint.fails(409)
+@blueprint.response(204)
+def delete_project(project_id):
+    """Delete a project.
+
+    Its weights stay. A project with a running process is kept: 409 names the process.
+    """
+    delete(services(), project_id)
+
+
+def change(project_id: int, changes: dict) -> dict:
+    """Change a project and return it; null keeps what the client does not know."""
+    services().database.projects.get(project_id)
+    changes = {name: value for name, value in changes.items() if value is not None or name not in KEPT_IF_NULL}
+    check_references(changes)
+    return services().database.projects.update(project_id, **changes)
+
+
+def check_references(project: dict) -> None:
+    """Make sure that every id in the project refers to a record."""
+    database = services().database
+    for field, repository in (
+        ("task_id", database.tasks),
+        ("modelweights_id", database.weights),
+        ("inference_id", database.inferences),
+    ):
+        check_reference(repository, field, project.get(field))

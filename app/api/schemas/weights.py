@@ -1,0 +1,56 @@
+"""Weights: what a training leaves."""
+
+import marshmallow as ma
+from marshmallow import fields
+
+from app.api.schemas.fields import LOCATION_CHARACTERS, Id, Name, Text
+
+WEIGHTS = {
+    "id": 3,
+    "name": "LeNet_Digits_2026-11-20_09:33:49",
+    "logfile": "/home/lab/backend/storage/weights/3/log.txt",
+    "model_id": 1,
+    "task_id": 1,
+    "dataset_id": 1,
+    "pretrained_on": None,
+}
+RENAMED = {"id": 3, "name": "my best one"}
+KEPT = {"description": "Clients may send it back; it stays as it is."}
+
+
+class WeightsSchema(ma.Schema):
+    id = Id(required=True)
+    name = fields.String(required=True)
+    logfile = fields.String(required=True, allow_none=True)
+    model_id = Id(required=True)
+    task_id = Id(required=True)
+    dataset_id = Id(required=True, allow_none=True)
+    pretrained_on = Id(
+        required=True, allow_none=True, metadata={"description": "The weights that the training began with."}
+    )
+
+
+class WeightsFilterSchema(ma.Schema):
+    model_id = Id(required=True)
+    dataset_id = Id(metadata={"description": "Only those trained on this dataset."})
+
+
+class WeightsChangeSchema(ma.Schema):
+    """Only the name changes; clients that edit a whole object may send the other fields along."""
+
+    name = Name(required=True)
+    logfile = Text(longest=LOCATION_CHARACTERS, shortest=0, allow_none=True, metadata=KEPT)
+    model_id = Id(allow_none=True, metadata=KEPT)
+    task_id = Id(allow_none=True, metadata=KEPT)
+    dataset_id = Id(allow_none=True, metadata=KEPT)
+    pretrained_on = Id(allow_none=True, metadata=KEPT)
+
+
+class WeightsPathChangeSchema(WeightsChangeSchema):
+    """The id in the path counts; clients that send the whole object repeat it here."""
+
+    id = Id()
+
+
+class WeightsListChangeSchema(WeightsChangeSchema):
+    id = Id(required=True)

@@ -1,0 +1,28 @@
+"""Start a training."""
+
+from app.api.blueprint import Blueprint
+from app.api.schemas.training import (
+    TRAINING_REQUEST,
+    TRAINING_STARTED,
+    TrainingFormSchema,
+    TrainingRequestSchema,
+    TrainingStartedSchema,
+)
+from app.api.services import services
+from app.jobs.submission import start_training
+
+blueprint = Blueprint("training", __name__, description="Train a model on a dataset")
+
+
+@blueprint.post("/train")
+@blueprint.body(TrainingRequestSchema, example=TRAINING_REQUEST, form=TrainingFormSchema)
+@blueprint.fails(409)
+@blueprint.starts_process
+@blueprint.response(201, TrainingStartedSchema, example=TRAINING_STARTED)
+def train(body):
+    """Start a training.
+
+    Everything is checked before anything is stored. The training waits in a queue for a worker; `/status` tells how
+    far it is, and its weights are listed by `/weights` from their first saved epoch on.
+    """
+    return start_training(services(), body)

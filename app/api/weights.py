@@ -1,0 +1,81 @@
+"""Weights: what trainings leave, and inferences and further trainings start from."""
+
+from app.api.blueprint import Blueprint
+from app.api.schemas.weights import (
+    RENAMED,
+    WEIGHTS,
+    WeightsFilterSchema,
+    WeightsListChangeSchema,
+    WeightsPathChangeSchema,
+    WeightsSchema,
+)
+from app.api.services import services
+from app.jobs.deletion import delete_weights as delete
+
+blueprint = Blueprint("weights", __name__, description="What trainings leave")
+
+RENAMED_WEIGHTS = {**WEIGHTS, "name": RENAMED["name"]}
+
+
+@blueprint.get("/weights")
+@blueprint.query(WeightsFilterSchema)
+@blueprint.response(200, WeightsSchema(many=True), example=[WEIGHTS])
+@blueprint.paged
+def list_weights(query):
+    """List the weights of a model.
+
+    They are listed from their first saved epoch on: each can be used for an inference or a further training.
+    """
+    return usable_weights(**query)
+
+
+@blueprint.put("/weights")
+@blueprint.body(WeightsListChangeSchema, example=RENAMED)
+@blueprint.fails(404)
+@blueprint.response(200, WeightsSchema(many=True), example=[RENAMED_WEIGHTS])
+def rename_weights_in_list(body):
+    """Rename the weights whose id is in the body, and list all of their model.
+
+    As `PUT /weights/{weights_id}`, but the answer is what `GET /weights` answers for the model.
+    """
+    renamed = services().database.weights.update(body["id"], name=body["name"])
+    return usable_weights(model_id=renamed["model_id"])
+
+
+@blueprint.get("/weights/<id:weights_id>")
+@blueprint.response(200, WeightsSchema, example=WEIGHTS)
+def get_weights(weights_id):
+    """Read one record of weights.
+
+    It is there from the start of its training on.
+    """
+    return services().database.weights.get(weights_id)
+
+
+@blueprint.put("/weights/<id:weights_id>")
+@blueprint.body(WeightsPathChangeSchema, example={"name": RENAMED["name"]})
+@blueprint.response(200, WeightsSchema, example=RENAMED_WEIGHTS)
+def rename_weights(body, weights_id):
+    """Rename weights.
+
+    Only the name changes. The other fields may be sent along, as clients do that edit the whole object.
+    """
+    return services().database.weights.update(weights_id, name=body["name"])
+
+
+@blueprint.delete("/weights/<id:weights_id>")
+@blueprint.fails(409)
+@blueprint.response(204)
+def delete_weights(weights_id):
+    """Delete weights, with their file and their log.
+
+    Those that a process uses, or that other weights started from, are kept: 409 names which.
+    """
+    delete(services(), weights_id)
+
+
+def usable_weights(**equals: int) -> list[dict]:
+    """Return the matching records of those weights that have a file."""
+    toolkit = services()
+    records = toolkit.database.weights.find(**equals)
+    return [record for record in records if toolkit.storage.weights(record["id"]).has_weights()]

@@ -1,0 +1,76 @@
+"""The command `dht`: what people do without a browser."""
+
+from pathlib import Path
+
+import click
+
+from app.errors import ToolkitError
+from app.settings import CLONE_FOLDER, Settings
+
+
+class Commands(click.Group):
+    """A group whose commands end with one sentence instead of a traceback when the project refuses something."""
+
+    def invoke(self, context: click.Context) -> object:
+        """Run the command."""
+        try:
+            return super().invoke(context)
+        except ToolkitError as error:
+            raise click.ClickException(error.message) from error
+
+
+# The rooms are imported on use: `dht --help` answers at once, and `dht redis` needs none of them.
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="deephealth-backend")
+def main() -> None:
+    """Train and run deep-learning models on a lab's own images.
+
+    Settings come from the environment; docs/settings.md lists them.
+    """
+
+
+@main.command()
+def init() -> None:
+    """Make the storage folder and fill in what is missing: tasks, models, properties, shipped datasets."""
+    from app.jobs.initialisation import initialise
+    from app.jobs.services import open_services
+
+    settings = Settings.from_environment()
+    initialise(open_services(settings))
+    click.echo(f"The storage folder {settings.storage_dir} is ready.")
+
+
+@main.command()
+@click.option(
+    "--procfile",
+    type=click.Path(path_type=Path),
+    default=CLONE_FOLDER / "Procfile",
+    help="File of the programs to run, one `name: command` a line.  [default: the Procfile of the clone]",
+)
+def serve(procfile: Path) -> None:
+    """Run web, workers and the embedded Redis in the foreground until Ctrl-C."""
+    from app.launcher import serve as run_service
+
+    run_service(Settings.from_environment(), procfile)
+
+
+@main.command()
+def redis() -> None:
+    """Run the embedded Redis of the storage folder alone."""
+    from app.embedded_redis import run
+
+    run(Settings.from_environment())
+
+
+@main.command()
+def demo() -> None:
+    """Train and test on real images through the REST API, with everything in the folder demo/."""
+    from app.demo.story import run_demo
+
+    run_demo()
+
+
+if __name__ == "__main__":
+    main(prog_name="dht")

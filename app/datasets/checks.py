@@ -1,0 +1,162 @@
+"""Say whether a dataset fits a task, before anything is stored or trained."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from app.datasets.description import Description, Sample
+from app.datasets.places import PlaceCheck, resolve
+from app.datasets.problems import Problems, nearest, shorten
+
+CLASSIFICATION = "classification"
+SEGMENTATION = "segmentation"
+MOST_NAMED = 5
+
+
+def check_for_task(
+    description: Description, task_name: str, folder: Path | str, roots: Sequence[Path] | None = None
+) -> None:
+    """Check that labels have the task's form and that every local file is there.
+
+    Judges the samples that are in a split; all of them if the dataset is not split.
+
+    Args:
+        folder: what relative locations are relative to, a folder or a URL; what is behind a URL is not looked at.
+        roots: folders that the files have to lie in; `None` lets them lie anywhere.
+
+    Raises:
+        DatasetError: with all problems.
+    """
+    problems = Problems(description.name or "dataset")
+    used = [(index, description.samples[index]) for index in description.used_indexes()]
+    _check_label_form(used, task_name, problems)
+    if task_name.casefold() == CLASSIFICATION and not description.classes:
+        problems.add("classes", "is missing; a dataset for classification lists its class names.")
+    _check_files(used, folder, roots, problems)
+    problems.raise_if_any()
+
+
+def check_trainable(description: Description, task_name: str) -> None:
+    """Check that a network can be trained on the dataset: a labelled training split, one class or mask an image.
+
+    Raises:
+        DatasetError: with all problems.
+    """
+    problems = Problems(description.name or "dataset")
+    _check_split(description, "training", problems)
+    _check_split_labels(description, "training", problems)
+    members = [
+        (index, description.samples[index]) for name in ("training", "validation") for index in description.split(name)
+    ]
+    _check_label_form(members, task_name, problems)
+    if task_name.casefold() == CLASSIFICATION:
+        _check_single_class(members, problems)
+        if len(description.classes) < 2:
+            problems.add("classes", f"has {len(description.classes)} names; classification needs at least 2.")
+    problems.raise_if_any()
+
+
+def check_has_split(description: Description, split_name: str) -> None:
+    """Check that the dataset has images in a split.
+
+    Raises:
+        DatasetError: naming the splits that there are.
+    """
+    problems = Problems(description.name or "dataset")
+    _check_split(description, split_name, problems)
+    problems.raise_if_any()
+
+
+def inference_indexes(description: Description) -> Sequence[int]:
+    """Return the samples that an inference covers: the test split, or every sample of a dataset without splits.
+
+    Raises:
+        DatasetError: if the dataset has splits, but none named `test` with images in it.
+    """
+    if not description.splits:
+        return range(len(description.samples))
+    check_has_split(description, "test")
+    return description.split("test")
+
+
+def _check_split(description: Description, split_name: str, problems: Problems) -> None:
+    key = f"split.{split_name}"
+    if split_name not in description.splits:
+        hint = nearest(split_name, description.splits) if description.splits else "the dataset has no splits."
+        problems.add(key, f"is missing; {hint}")
+    elif not description.split(split_name):
+        problems.add(key, "has no image; list at least one index.")
+
+
+def _check_split_labels(description: Description, split_name: str, problems: Problems) -> None:
+    if description.split(split_name) and not description.has_labels(split_name):
+        problems.add(f"split.{split_name}", "has images without a label; each needs one to be learned from.")
+
+
+def _check_label_form(members: Sequence[tuple[int, Sample]], task_name: str, problems: Problems) -> None:
+    if task_name.casefold() == CLASSIFICATION:
+        wrong = [(index, sample) for index, sample in members if sample.mask is not None]
+        fault = "a mask as its label, but classification needs a class"
+    else:
+        wrong = [(index, sample) for index, sample in members if sample.classes is not None]
+        fault = "a class as its label, but segmentation needs a mask"
+    if wrong:
+        problems.add(f"images[{wrong[0][0]}].label", f"is wrong: {_first_of(wrong)} has {fault}{_how_many(wrong)}.")
+
+
+def _check_single_class(members: Sequence[tuple[int, Sample]], problems: Problems) -> None:
+    several = [(index, sample) for index, sample in members if sample.classes is not None and len(sample.classes) != 1]
+    if several:
+        count = len(several[0][1].classes or ())
+        fault = f"names {count} classes{_how_many(several)}; images of one class each are supported so far."
+        problems.add(f"images[{several[0][0]}].label", fault)
+
+
+def _first_of(members: Sequence[tuple[int, Sample]]) -> str:
+    return shorten(members[0][1].location[0])
+
+
+def _how_many(members: Sequence[object]) -> str:
+    return f" (the first of {len(members)} such images)" if len(members) > 1 else ""
+
+
+def _check_files(
+    members: Iterable[tuple[int, Sample]], folder: Path | str, roots: Sequence[Path] | None, problems: Problems
+) -> None:
+    missing: list[tuple[str, str]] = []
+    outside: list[tuple[str, str]] = []
+    place_check = None if roots is None else PlaceCheck(roots)
+    for key, location in _locations(members):
+        path = resolve(location, folder)
+        if isinstance(path, str):
+            continue
+        if place_check and not place_check.is_inside(path):
+            outside.append((key, location))
+        elif not _is_file(path):
+            missing.append((key, location))
+    _tell(missing, "names a file that does not exist", problems)
+    _tell(outside, "lies outside the folders that are open to datasets", problems)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return os.path.isfile(path)  # noqa: PTH113 - Path.is_file raises for names that are too long before Python 3.13
+    except ValueError:
+        return False
+
+
+def _locations(members: Iterable[tuple[int, Sample]]) -> Iterator[tuple[str, str]]:
+    for index, sample in members:
+        for location in sample.location:
+            yield f"images[{index}].location", location
+        if sample.mask is not None:
+            yield f"images[{index}].label", sample.mask
+
+
+def _tell(found: Sequence[tuple[str, str]], fault: str, problems: Problems) -> None:
+    """Name the first few and count the rest: a moved folder is one problem, not ten thousand."""
+    for key, location in found[:MOST_NAMED]:
+        problems.add(key, f"{fault}: {shorten(location, 200)}.")
+    if len(found) > MOST_NAMED:
+        more = len(found) - MOST_NAMED
+        problems.add("images", f"{'have' if more > 1 else 'has'} {more} more such locations: the location {fault}.")

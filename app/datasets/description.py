@@ -1,0 +1,67 @@
+"""What a dataset consists of, as plain values."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One entry of a dataset.
+
+    Attributes:
+        location: path or URL of each plane, as in the description; most samples have one.
+        classes: class indexes, or `None` where the label is no class; empty if it has none of
+            the classes.
+        mask: path or URL of the mask, or `None`.
+        values: what is known of the sample, by feature name; unknown features are absent.
+    """
+
+    location: tuple[str, ...]
+    classes: tuple[int, ...] | None = None
+    mask: str | None = None
+    values: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def has_label(self) -> bool:
+        return self.classes is not None or self.mask is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """A dataset as its YAML file describes it; `splits` lists sample indexes by split name, in the file's order."""
+
+    name: str
+    text: str
+    classes: tuple[str, ...]
+    features: tuple[str, ...]
+    samples: tuple[Sample, ...]
+    splits: dict[str, tuple[int, ...]]
+
+    def split(self, name: str) -> tuple[int, ...]:
+        """Return the sample indexes of a split; none if there is no such split."""
+        return self.splits.get(name, ())
+
+    def has_labels(self, split_name: str) -> bool:
+        """Tell whether the split has samples and each of them has a label."""
+        indexes = self.split(split_name)
+        return bool(indexes) and all(self.samples[index].has_label for index in indexes)
+
+    def used_indexes(self) -> Sequence[int]:
+        """Return the indexes of the samples that are in a split; all of them if the dataset is not split."""
+        if not self.splits:
+            return range(len(self.samples))
+        return sorted(set().union(*self.splits.values()))
+
+    def summary(self) -> dict[str, object]:
+        """Return what the registry keeps of a dataset."""
+        return {
+            "classes": list(self.classes),
+            "sample_count": len(self.samples),
+            "splits": {name: len(indexes) for name, indexes in self.splits.items()},
+        }
+
+    def class_counts(self, split_name: str) -> list[int]:
+        """Count the samples of each class in a split, in the order of `classes`."""
+        counts = Counter(label for index in self.split(split_name) for label in self.samples[index].classes or ())
+        return [counts[index] for index in range(len(self.classes))]

@@ -1,0 +1,86 @@
+"""Where the files of a dataset lie, and where they may lie."""
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from urllib.parse import quote, urljoin
+
+from app.errors import InvalidInput
+
+URL = re.compile(r"https?://", re.IGNORECASE)
+
+
+def is_url(location: str) -> bool:
+    return URL.match(location) is not None
+
+
+def resolve(location: str, folder: Path | str) -> Path | str:
+    """Return the place of a location: a path, or the text of a URL.
+
+    Relative ones are relative to `folder`: that of the description, or the URL that the description came from.
+    """
+    if is_url(location):
+        return location
+    if isinstance(folder, Path):
+        return folder / location
+    return Path(location) if location.startswith("/") else urljoin(folder, quote(location))
+
+
+def base_of(text: str) -> Path | str:
+    """Return what relative locations are relative to from its stored text: a URL stays one, all else is a folder."""
+    return text if is_url(text) else Path(text)
+
+
+def inside_roots(path_text: str, roots: Iterable[Path]) -> Path:
+    """Return the real path of an existing file that lies in one of the folders; a relative path may lie in any of them.
+
+    Symbolic links are followed before the place is judged. Outside the folders nothing is said about what exists.
+
+    Raises:
+        InvalidInput: if the path lies outside, or is no file.
+    """
+    roots = tuple(roots)
+    if not path_text.strip() or "\0" in path_text:
+        raise InvalidInput("The path is empty or holds a NUL character; the path of a file is expected.")
+    candidates = [path for path in _candidates(path_text, roots) if is_inside(path, roots)]
+    if not candidates:
+        shown = ", ".join(map(str, roots)) or "none"
+        raise InvalidInput(f"{path_text[:200]!r} does not lie in a folder that is open to datasets ({shown}).")
+    for path in candidates:
+        if os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises for a name that is too long
+            return path
+    what = "is a folder, not a file" if os.path.isdir(candidates[0]) else "does not exist"  # noqa: PTH112 - likewise
+    raise InvalidInput(f"{path_text[:200]!r} {what}.")
+
+
+def is_inside(path: Path, roots: Iterable[Path]) -> bool:
+    """Tell whether a path that is already resolved lies in one of the folders."""
+    return any(path.is_relative_to(root.resolve()) for root in roots)
+
+
+class PlaceCheck:
+    """Says of many paths whether they lie in some folders; each folder on the way is resolved only once."""
+
+    def __init__(self, roots: Sequence[Path]):
+        self._roots = tuple(root.resolve() for root in roots)
+        self._real_folders: dict[str, str] = {}
+
+    def is_inside(self, path: Path) -> bool:
+        real = Path(self._real(path))
+        return any(real.is_relative_to(root) for root in self._roots)
+
+    def _real(self, path: Path) -> str:
+        if path.name in ("", "..") or path.is_symlink():
+            return os.path.realpath(path)
+        folder = str(path.parent)
+        if folder not in self._real_folders:
+            self._real_folders[folder] = os.path.realpath(folder)
+        return os.path.join(self._real_folders[folder], path.name)  # noqa: PTH118 - a Path would cost more than the check
+
+
+def _candidates(path_text: str, roots: Sequence[Path]) -> list[Path]:
+    try:
+        return [(root / path_text).resolve() for root in roots]
+    except (OSError, RuntimeError, ValueError) as error:  # too long, links in a circle, half of a character
+        raise InvalidInput(f"{path_text[:200]!r} cannot be used as a path: {error}.") from error

@@ -1,0 +1,139 @@
+"""PyTorch behind the engine contract."""
+
+import math
+import os
+import pickle
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+
+import monai
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from app.engines.torch_engine import architectures
+from app.engines.torch_engine.losses import LOSSES, activate, one_hot
+from app.errors import JobFailure
+from app.files import write_atomically
+from app.training.config import TrainingConfig
+from app.training.engine import BatchResult
+
+OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
+
+
+class TorchNetwork:
+    """A `torch.nn.Module` with its loss and optimizer; see `app.training.engine.Network` for the arrays."""
+
+    def __init__(self, module: nn.Module, config: TrainingConfig, device: torch.device):
+        self._module = module.to(device)
+        self._device = device
+        self._loss = LOSSES[config.loss]
+        self._outputs = config.output_channels
+        self._optimizer = OPTIMIZERS[config.optimizer](
+            module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+        self.parameter_count = sum(parameter.numel() for parameter in module.parameters())
+
+    def train_batch(self, images: np.ndarray, targets: np.ndarray) -> BatchResult:
+        """Make one optimizer step."""
+        self._module.train()
+        logits, loss = self._forward(images, targets)
+        if not math.isfinite(loss.item()):
+            raise JobFailure(
+                f"The loss became {loss.item()}: the training diverged; "
+                "lower the learning rate, or check the images' value range."
+            )
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self._optimizer.step()
+        return self._result(logits, loss)
+
+    def evaluate_batch(self, images: np.ndarray, targets: np.ndarray) -> BatchResult:
+        """Compute loss and probabilities without learning."""
+        self._module.eval()
+        with torch.inference_mode():
+            logits, loss = self._forward(images, targets)
+            return self._result(logits, loss)
+
+    def predict_batch(self, images: np.ndarray) -> np.ndarray:
+        """Return the probabilities of a batch."""
+        self._module.eval()
+        with torch.inference_mode():
+            return activate(self._module(self._tensor(images))).float().cpu().numpy()
+
+    def save_weights(self, path: Path) -> None:
+        """Write the parameters, whole or not at all."""
+        _save({"weights": self._module.state_dict()}, path)
+
+    def load_weights(self, path: Path) -> Sequence[str]:
+        """Load the parameters that fit by name and shape; return the names of the others."""
+        stored = _load(path)["weights"]
+        own = self._module.state_dict()
+        fitting = {name: value for name, value in stored.items() if name in own and own[name].shape == value.shape}
+        self._module.load_state_dict(own | fitting)
+        return sorted(own.keys() - fitting.keys())
+
+    def save_checkpoint(self, path: Path, position: dict) -> None:
+        """Write parameters, optimizer, random state and position, whole or not at all."""
+        content = {
+            "weights": self._module.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "random_state": torch.get_rng_state(),
+            "position": position,
+        }
+        _save(content, path)
+
+    def load_checkpoint(self, path: Path) -> dict:
+        """Restore what `save_checkpoint` wrote and return the position."""
+        content = _load(path)
+        self._module.load_state_dict(content["weights"])
+        self._optimizer.load_state_dict(content["optimizer"])
+        torch.set_rng_state(content["random_state"])
+        return content["position"]
+
+    def _forward(self, images: np.ndarray, targets: np.ndarray) -> tuple[Tensor, Tensor]:
+        logits = self._module(self._tensor(images))
+        return logits, self._loss(logits, one_hot(self._tensor(targets), self._outputs))
+
+    def _tensor(self, array: np.ndarray) -> Tensor:
+        return torch.from_numpy(array).to(self._device)
+
+    def _result(self, logits: Tensor, loss: Tensor) -> BatchResult:
+        return BatchResult(loss.item(), activate(logits.detach()).float().cpu().numpy())
+
+
+class TorchEngine:
+    """PyTorch on the CPU, or on the first GPU where there is one."""
+
+    name = "torch"
+
+    def versions(self) -> dict[str, str]:
+        """Return the versions of torch, MONAI and numpy."""
+        return {"torch": torch.__version__, "monai": monai.__version__, "numpy": np.__version__}
+
+    def build(self, config: TrainingConfig) -> TorchNetwork:
+        """Build the architecture with weights drawn from the config's seed; the same seed gives the same weights."""
+        # cuBLAS is deterministic only with a fixed workspace; it reads this when it is first used.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.manual_seed(config.seed)
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return TorchNetwork(architectures.build(config), config, device)
+
+
+def _save(content: dict, path: Path) -> None:
+    stream = BytesIO()
+    torch.save(content, stream)
+    write_atomically(path, stream.getvalue())
+
+
+def _load(path: Path) -> dict:
+    """Read one of our files; `weights_only` keeps torch from running anything that a foreign file may hold."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+        raise JobFailure(f"{path.name} cannot be read as PyTorch weights: {error}") from error
+
+
+ENGINE = TorchEngine()

@@ -1,0 +1,103 @@
+"""The project's exceptions. They carry data; `app.api.errors` alone turns them into HTTP."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+
+class ToolkitError(Exception):
+    """One sentence that a person can act on, and where in the input each fault lies.
+
+    Attributes:
+        message: what is wrong, where, and what would be right.
+        errors: faults by the name of the field (or file, or line) they belong to.
+    """
+
+    def __init__(self, message: str, errors: Mapping[str, Sequence[str]] | None = None):
+        super().__init__(message)
+        self.message = message
+        self.errors = {where: list(faults) for where, faults in (errors or {}).items()}
+
+
+class MalformedRequest(ToolkitError):
+    """The request cannot be read, or lacks a required parameter."""
+
+
+class NotFound(ToolkitError):
+    """The id in the path, or the process id, names nothing."""
+
+
+class Conflict(ToolkitError):
+    """The request is sound but does not fit the present state."""
+
+
+class TooLarge(ToolkitError):
+    """The input is larger than a limit in the settings."""
+
+
+class InvalidInput(ToolkitError):
+    """The request is understood but a value in it cannot be used."""
+
+    @classmethod
+    def at(cls, field: str, message: str) -> "InvalidInput":
+        """Name the field that holds the fault."""
+        return cls(message, {field: [message]})
+
+
+class QueueUnavailable(ToolkitError):
+    """Redis cannot be reached, so no job can be queued or looked up."""
+
+
+class StorageUnavailable(ToolkitError):
+    """The storage folder cannot be written (disk full, no permission)."""
+
+
+class ConfigurationError(ToolkitError):
+    """A setting has a value the service cannot start with."""
+
+
+class JobFailure(ToolkitError):
+    """A job cannot go on, for a reason its owner can act on."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One fault of a text or file that a user wrote.
+
+    `line` and `column` count from 1; `None` where the fault has no single place.
+    """
+
+    message: str
+    line: int | None = None
+    column: int | None = None
+    key: str | None = None
+
+    def __str__(self) -> str:
+        place = "" if self.line is None else f"line {self.line}"
+        if self.column is not None:
+            place += f", column {self.column}"
+        return f"{place}: {self.message}" if place else self.message
+
+
+class InvalidText(InvalidInput):
+    """A text or file of the user's with one or more problems, all of them listed."""
+
+    subject = "text"
+
+    def __init__(self, problems: Sequence[Problem], subject: str | None = None):
+        self.problems = tuple(problems)
+        subject = subject or self.subject
+        more = len(self.problems) - 1
+        tail = f" (and {more} more problem{'s' * (more > 1)})" if more else ""
+        super().__init__(f"{subject}: {self.problems[0]}{tail}", {subject: [str(p) for p in self.problems]})
+
+
+class AugmentationError(InvalidText):
+    """An augmentation text that cannot be used; every problem with line and column."""
+
+    subject = "augmentation text"
+
+
+class DatasetError(InvalidText):
+    """A dataset description that cannot be used; every problem with line and key."""
+
+    subject = "dataset"

@@ -1,0 +1,116 @@
+"""Files that are whole or absent, whenever their writer dies."""
+
+import os
+import secrets
+from contextlib import suppress
+from glob import escape
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from app.errors import StorageUnavailable
+
+JSON_FORM = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+TEMPORARY_SUFFIX = ".tmp"
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace the file by this content, so that a reader sees the old one or the new one and never a part.
+
+    When it returns, the content is on the disk. The folder has to exist.
+
+    Raises:
+        StorageUnavailable: naming the file and the system's reason; the file is then still whole and nothing is left
+            beside it.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}{TEMPORARY_SUFFIX}")
+    try:
+        _write_durably(temporary, content, mode=_mode_of(path))
+        temporary.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise unavailable(path, "written", error) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace the file by this value as indented JSON; the keys of every mapping have to be texts.
+
+    Raises:
+        StorageUnavailable: as `write_atomically`.
+        TypeError: for a value that JSON cannot hold; nothing is written then.
+    """
+    write_atomically(path, orjson.dumps(value, option=JSON_FORM))
+
+
+def read_json(path: Path) -> Any:
+    """Return the value in a JSON file.
+
+    Raises:
+        FileNotFoundError: the caller knows what an absent file means.
+        StorageUnavailable: naming the file, if it cannot be read or holds no JSON.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise unavailable(path, "read", error) from error
+    return parse_json(path, content)
+
+
+def parse_json(path: Path, content: bytes) -> Any:
+    """Return the value of the JSON text that was read from this file.
+
+    Raises:
+        StorageUnavailable: naming the file and the place of the fault.
+    """
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        raise StorageUnavailable(
+            f"The file {path} holds no valid JSON (line {error.lineno}, column {error.colno}: {error.msg}); "
+            "correct it or restore a backup of it."
+        ) from error
+
+
+def remove_temporaries(path: Path) -> None:
+    """Remove what killed writers of this file left; only for a caller beside whom no other writes the file."""
+    for temporary in path.parent.glob(f".{escape(path.name)}.*{TEMPORARY_SUFFIX}"):
+        with suppress(OSError):  # they only take up room
+            temporary.unlink()
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in the folder are on the disk: only then is a replaced file safe from a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def unavailable(path: Path, verb: str, error: OSError) -> StorageUnavailable:
+    """Return the error that says that a file cannot be `read`, `written`, ... and why."""
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    return StorageUnavailable(f"{path} cannot be {verb} ({reason}); give it room and access, then try again.")
+
+
+def _write_durably(path: Path, content: bytes, mode: int | None) -> None:
+    with path.open("xb") as file:
+        if mode is not None:
+            os.fchmod(file.fileno(), mode)
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _mode_of(path: Path) -> int | None:
+    """Return the permissions of the file that gets replaced: one that its owner made private stays private."""
+    try:
+        return path.stat().st_mode & 0o777
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,76 @@
+"""Records leave together with their files, and never while something depends on them. A user's own files stay."""
+
+import shutil
+from collections.abc import Sequence
+
+from app.errors import Conflict, NotFound
+from app.jobs.processes import find_process
+from app.jobs.services import Services
+
+
+def delete_project(services: Services, project_id: int) -> None:
+    """Delete a project; its weights and inferences stay, for other projects may use them.
+
+    Raises:
+        Conflict: while one of its processes runs.
+    """
+    services.database.projects.get(project_id)
+    processes = [
+        record["process_id"]
+        for repository in (services.database.weights, services.database.inferences)
+        for record in repository.find(project_id=project_id)
+    ]
+    _refuse_running(services, processes, f"Project {project_id}")
+    services.database.projects.delete(project_id)
+
+
+def delete_dataset(services: Services, dataset_id: int) -> None:
+    """Delete a dataset and the service's own copy of its description.
+
+    Raises:
+        Conflict: naming the weights that were trained on it.
+    """
+    database = services.database
+    database.datasets.get(dataset_id)
+    weights = database.weights.find(dataset_id=dataset_id)
+    if weights:
+        raise Conflict(f"Dataset {dataset_id} is what {_named('weights', weights)} learned from; delete those first.")
+    processes = [record["process_id"] for record in database.inferences.find(dataset_id=dataset_id)]
+    _refuse_running(services, processes, f"Dataset {dataset_id}")
+    database.datasets.delete(dataset_id)
+    shutil.rmtree(services.storage.dataset(dataset_id), ignore_errors=True)
+
+
+def delete_weights(services: Services, weights_id: int) -> None:
+    """Delete weights with their files, log and the run of their training.
+
+    Raises:
+        Conflict: while their training or an inference with them runs, or naming the weights that started from them.
+    """
+    database = services.database
+    record = database.weights.get(weights_id)
+    heirs = database.weights.find(pretrained_on=weights_id)
+    if heirs:
+        raise Conflict(f"Weights {weights_id} are what {_named('weights', heirs)} started from; delete those first.")
+    inferences = database.inferences.find(modelweights_id=weights_id)
+    users = [record["process_id"], *(inference["process_id"] for inference in inferences)]
+    _refuse_running(services, users, f"Weights {weights_id}")
+    for project in database.projects.find(modelweights_id=weights_id):
+        database.projects.update(project["id"], modelweights_id=None)
+    database.weights.delete(weights_id)
+    shutil.rmtree(services.storage.weights(weights_id).path, ignore_errors=True)
+
+
+def _refuse_running(services: Services, process_ids: Sequence[str], subject: str) -> None:
+    for process_id in process_ids:
+        try:
+            process = find_process(services, process_id)
+        except NotFound:
+            continue
+        if not process.state.is_final:
+            raise Conflict(f"{subject} is used by process {process_id}, which has not ended; stop it first.")
+
+
+def _named(noun: str, records: Sequence[dict]) -> str:
+    ids = ", ".join(str(record["id"]) for record in records[:5])
+    return f"{noun} {ids}" + (f" and {len(records) - 5} more" if len(records) > 5 else "")

@@ -1,0 +1,64 @@
+"""The job of an inference, over a dataset's test split or over one image."""
+
+from pathlib import Path
+
+from app.datasets.checks import inference_indexes
+from app.datasets.description import Description, Sample
+from app.engines import get_engine
+from app.errors import JobFailure
+from app.files import write_json
+from app.jobs.datasets import open_dataset
+from app.jobs.lifecycle import run_job
+from app.runs.layout import StorageLayout
+from app.runs.state import FINISHED, STOPPED
+from app.runs.writer import RunWriter
+from app.settings import Settings
+from app.training.checkpoints import read_card
+from app.training.loading import SampleReader
+from app.training.predict import predict
+from app.training.remote import LocalCopies
+
+
+def run(process_id: str) -> None:
+    """Predict; the process id is all that the queue carries."""
+    run_job(process_id, _predict)
+
+
+def _predict(config: dict, writer: RunWriter, storage: StorageLayout, settings: Settings) -> tuple[str, str]:
+    folder = storage.weights(config["weights_id"])
+    card = read_card(folder)
+    description, images_folder = _images(config, writer)
+    indexes = inference_indexes(description)
+    writer.log(f"{config['description']}: {len(indexes)} images")
+    network = get_engine(card.engine).build(card)
+    unfitting = network.load_weights(folder.best)
+    if unfitting:
+        raise JobFailure(f"Weights {config['weights_id']} do not fit their model: {', '.join(unfitting)} differ.")
+    copies = LocalCopies(writer.run.inputs, settings)
+    reader = SampleReader(description, images_folder, card, copies, settings.max_image_pixels)
+    writer.run.predictions.touch()
+    rows, metrics = predict(
+        network, reader, description, indexes, card, writer.run, writer.progress, writer.should_stop
+    )
+    if rows < len(indexes):
+        why = "the service was shut down" if writer.is_interrupted else "as asked"
+        return STOPPED, f"Stopped after {rows} of {len(indexes)} images {why}"
+    if metrics is not None:
+        write_json(writer.run.metrics, metrics)
+    return FINISHED, f"Finished {rows} of {len(indexes)} images{_headline(metrics)}"
+
+
+def _images(config: dict, writer: RunWriter) -> tuple[Description, Path | str]:
+    if config["dataset"] is None:
+        image = writer.run.inputs / config["image"]["file"]
+        sample = Sample(location=(str(image),), classes=None, mask=None, values={})
+        name = config["image"]["location"]
+        return Description(name=name, text="", classes=(), features=(), samples=(sample,), splits={}), image.parent
+    dataset = open_dataset(config["dataset"])
+    return dataset.description, dataset.folder
+
+
+def _headline(metrics: dict | None) -> str:
+    if metrics is None:
+        return ""
+    return "".join(f" - {name}={metrics[name]:.3f}" for name in ("accuracy", "dice", "iou") if name in metrics)

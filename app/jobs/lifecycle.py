@@ -1,0 +1,82 @@
+"""What happens around every job in its work-horse: state, log, stop, and one sentence for whatever goes wrong."""
+
+import ctypes
+import os
+import platform
+import signal
+import traceback
+from collections.abc import Callable
+from functools import partial
+
+from app.errors import JobFailure, ToolkitError
+from app.runs.layout import RunFolder, StorageLayout
+from app.runs.reader import read_config, read_state
+from app.runs.state import FAILED, STOPPED
+from app.runs.writer import RunWriter, write_final_state
+from app.settings import Settings
+
+PR_SET_PDEATHSIG = 1
+
+Work = Callable[[dict, RunWriter, StorageLayout, Settings], tuple[str, str]]
+
+
+def run_job(process_id: str, work: Work) -> None:
+    """Run the work of one process and close its state, whatever happens.
+
+    Args:
+        process_id: names the run folder, whose config says everything else.
+        work: does it; returns the final state and line.
+
+    Raises:
+        JobFailure: with the sentence that is in the state, so that RQ too shows the job as failed.
+    """
+    _die_with_worker()
+    settings = Settings.from_environment()
+    storage = StorageLayout(settings.storage_dir)
+    run = storage.run(process_id)
+    config = read_config(run) if run else None
+    if run is None or config is None:
+        raise JobFailure(f"Process {process_id} has no run folder in {storage.runs}; do web and workers share it?")
+    if read_state(run).is_final:
+        return
+    log = storage.weights(config["weights_id"]).log if config["type"] == "training" else run.log
+    overdue = partial(_end_overdue, run)
+    with RunWriter(run, log, stop_grace_seconds=settings.stop_grace_seconds, on_overdue_stop=overdue) as writer:
+        signal.signal(signal.SIGTERM, lambda *_: writer.interrupt())
+        failure = _run(work, config, writer, storage, settings)
+    if failure:
+        raise JobFailure(failure)
+
+
+def _run(work: Work, config: dict, writer: RunWriter, storage: StorageLayout, settings: Settings) -> str | None:
+    """Return the sentence of a failure, None for an end as planned."""
+    try:
+        state, line = work(config, writer, storage, settings)
+    except ToolkitError as error:
+        sentence = error.message
+    except MemoryError:
+        sentence = "The memory of this machine is used up; lower the batch size or the input size."
+        writer.log(traceback.format_exc())
+    except Exception as error:
+        sentence = f"The job failed unexpectedly ({type(error).__name__}); its log has the details."
+        writer.log(traceback.format_exc())
+    else:
+        writer.log(line)
+        writer.close(state, line)
+        return None
+    writer.log(f"Failed: {sentence}")
+    writer.close(FAILED, f"Failed: {sentence}", sentence)
+    return sentence
+
+
+def _die_with_worker() -> None:
+    """Have the kernel end this work-horse when its worker dies: RQ leaves it running, an orphan that nobody watches."""
+    if platform.system() == "Linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _end_overdue(run: RunFolder) -> None:
+    """End a job that a stop request does not reach, once its grace is over: best and last weights are on disk."""
+    line = "Stopped by force: the running step took too long; the weights saved before it are kept"
+    write_final_state(run, STOPPED, line)
+    os.kill(os.getpid(), signal.SIGKILL)

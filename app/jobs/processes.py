@@ -1,0 +1,188 @@
+"""What the API tells of a process, and how it stops one."""
+
+import csv
+import time
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+from app.errors import Conflict, NotFound, QueueUnavailable
+from app.files import read_json
+from app.jobs import queue
+from app.jobs.services import Services
+from app.runs.layout import RunFolder
+from app.runs.reader import count_rows, read_config, read_lines, read_rows, read_state
+from app.runs.state import FAILED, FINISHED, QUEUED, STOPPED, RunState
+from app.runs.writer import request_stop, write_final_state
+
+# D3.5 knows three words; a stopped process has finished, and says in its line where.
+WIRE_STATUS = {FINISHED: "finished", STOPPED: "finished", FAILED: "error"}
+KIND_NAMES = {queue.TRAINING: "Training", queue.INFERENCE: "Inference"}
+
+# A process whose job RQ no longer holds is lost, but only after this time: a job just enqueued or just ended passes
+# through moments in which its folder and RQ disagree.
+LOST_AFTER_SECONDS = 15.0
+LOST = "The worker died without finishing this process; start it again."
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process as its run folder tells it."""
+
+    id: str
+    run: RunFolder
+    config: dict
+    state: RunState
+
+
+def find_process(services: Services, process_id: str) -> Process:
+    """Return the process of this id with its true state.
+
+    Raises:
+        NotFound: for an id that no process has.
+    """
+    run = services.storage.run(process_id.lower())
+    config = read_config(run) if run else None
+    if run is None or config is None:
+        raise NotFound(f"There is no process {process_id[:50]!r}.")
+    try:
+        state = read_state(run)
+    except FileNotFoundError:
+        raise NotFound(f"There is no process {process_id[:50]!r}.") from None
+    return Process(process_id.lower(), run, config, _true_state(services, process_id.lower(), run, state))
+
+
+def status(services: Services, process_id: str, full: bool) -> dict:
+    """Return the `status` object of `GET /status`."""
+    process = find_process(services, process_id)
+    state = process.state
+    return {
+        "process_type": process.config["type"],
+        "process_status": WIRE_STATUS.get(state.state, "running"),
+        "process_data": _all_lines(process) if full else state.line,
+        "process_state": state.state,
+        "progress": state.progress,
+        "eta_seconds": state.eta_seconds,
+        "queue_position": _position(services, process),
+        "error": state.error,
+    }
+
+
+def stop(services: Services, process_id: str) -> str:
+    """Stop a waiting process at once and ask a running one to stop; return the sentence of `POST /stopProcess`.
+
+    Raises:
+        NotFound: for an id that no process has.
+        Conflict: for a process that has ended.
+        QueueUnavailable: when Redis cannot be reached, so that nobody can tell whether it waits.
+    """
+    process = find_process(services, process_id)
+    if process.state.is_final:
+        raise Conflict(f"Process {process.id} has ended already ({process.state.state}); there is nothing to stop.")
+    if process.state.state == QUEUED and services.queue.withdraw(process.config["type"], process.id):
+        write_final_state(process.run, STOPPED, "Stopped while it waited for a worker, before the first epoch")
+    else:
+        request_stop(process.run)
+    return f"{KIND_NAMES[process.config['type']]} stopped"
+
+
+def outputs(services: Services, process_id: str, page: int | None = None, page_size: int | None = None) -> dict:
+    """Return what an inference gave, in the wire form but for masks, which are file names here.
+
+    Returns:
+        `outputs`, and `images`; `metrics` where the images have labels; `result` in place of rows that are not there.
+    """
+    process = find_process(services, process_id)
+    if process.config["type"] != queue.INFERENCE:
+        return _no_outputs("A training has no outputs; run an inference with its weights.")
+    if process.state.state == FAILED:
+        return _no_outputs(f"The inference failed: {process.state.error}")
+    if process.state.state not in (FINISHED, STOPPED):
+        return _no_outputs("The inference has not finished; ask again later.")
+    rows = _rows(process, page, page_size)
+    answer = {
+        "outputs": [row["mask"] if "mask" in row else [row["image"], str([row["scores"]])] for row in rows],
+        "images": [row["image"] for row in rows],
+        "count": count_rows(process.run.predictions),
+    }
+    if process.run.metrics.exists():
+        answer["metrics"] = read_json(process.run.metrics)
+    return answer
+
+
+def outputs_csv(services: Services, process_id: str) -> str:
+    """Return the rows of an inference as CSV with a header line; empty but for the header while there are none."""
+    process = find_process(services, process_id)
+    rows = _rows(process, None, None) if process.state.is_final else []
+    stream = StringIO()
+    writer = csv.writer(stream)
+    if rows and "mask" in rows[0]:
+        writer.writerow(["image", "mask"])
+        writer.writerows([row["image"], row["mask"]] for row in rows)
+    else:
+        count = len(rows[0]["scores"]) if rows else 0
+        writer.writerow(["image", *(f"score_{index}" for index in range(count))])
+        writer.writerows([row["image"], *row["scores"]] for row in rows)
+    return stream.getvalue()
+
+
+def output_file(services: Services, process_id: str, file_name: str) -> Path:
+    """Return the path of a mask that an inference wrote.
+
+    Raises:
+        NotFound: for any name but that of a mask in this process's outputs.
+    """
+    folder = find_process(services, process_id).run.outputs
+    names = {path.name: path for path in folder.glob("*.png")}
+    if file_name not in names:
+        raise NotFound(f"Process {process_id} has no output {file_name[:80]!r}.")
+    return names[file_name]
+
+
+def _rows(process: Process, page: int | None, page_size: int | None) -> list[dict]:
+    start = (page - 1) * page_size if page and page_size else 0
+    rows = read_rows(process.run.predictions, start, page_size)
+    if process.config.get("dataset") is None and "image" in process.config:
+        # The one image lies in the run folder; its client knows it by the URL it sent.
+        return [row | {"image": process.config["image"]["location"]} for row in rows]
+    return rows
+
+
+def _no_outputs(sentence: str) -> dict:
+    return {"outputs": [], "result": sentence}
+
+
+def _all_lines(process: Process) -> list[str]:
+    lines = read_lines(process.run)
+    if not lines or lines[-1] != process.state.line:
+        lines.append(process.state.line)
+    return lines
+
+
+def _position(services: Services, process: Process) -> int | None:
+    if process.state.state != QUEUED:
+        return None
+    try:
+        return services.queue.position(process.config["type"], process.id)
+    except QueueUnavailable:
+        # The state is true without it, and a client that polls must not be told of an error.
+        return None
+
+
+def _true_state(services: Services, process_id: str, run: RunFolder, state: RunState) -> RunState:
+    """Close a process whose worker died without a word; anything else is as its folder says."""
+    if state.is_final or time.time() - state.heartbeat < LOST_AFTER_SECONDS:
+        return state
+    try:
+        liveness = services.queue.liveness(process_id)
+    except QueueUnavailable:
+        return state
+    if liveness == queue.WAITING or (liveness == queue.RUNNING and not _is_silent(state)):
+        return state
+    write_final_state(run, FAILED, f"Failed: {LOST}", LOST)
+    return read_state(run)
+
+
+def _is_silent(state: RunState) -> bool:
+    """Tell whether the job that RQ believes to run has been silent for a time that no living job is."""
+    return state.state != QUEUED and time.time() - state.heartbeat > 4 * LOST_AFTER_SECONDS

@@ -1,0 +1,110 @@
+"""Jobs in Redis, by RQ: enqueued by dotted name with the process id as job id, serialised as JSON."""
+
+from collections.abc import Callable
+from functools import wraps
+
+from redis import Redis
+from redis.exceptions import RedisError
+from rq import Queue
+from rq.exceptions import InvalidJobOperation, NoSuchJobError
+from rq.job import Job, JobStatus
+from rq.serializers import JSONSerializer
+
+from app.errors import QueueUnavailable
+
+TRAINING = "training"
+INFERENCE = "inference"
+FUNCTIONS = {TRAINING: "app.jobs.training.run", INFERENCE: "app.jobs.inference.run"}
+
+CONNECT_SECONDS = 3
+ANSWER_SECONDS = 10
+RESULT_SECONDS = 24 * 3600
+FAILURE_SECONDS = 7 * 24 * 3600
+
+# What RQ knows of a job, in the words that decide whether its process is alive.
+WAITING = "waiting"
+RUNNING = "running"
+GONE = "gone"
+
+WAITING_STATUSES = {JobStatus.QUEUED, JobStatus.DEFERRED, JobStatus.SCHEDULED, JobStatus.CREATED}
+
+
+def _reaching_redis(function: Callable) -> Callable:
+    @wraps(function)
+    def reaching(*arguments, **keywords):
+        try:
+            return function(*arguments, **keywords)
+        except (RedisError, OSError) as error:
+            raise QueueUnavailable(
+                "The job queue (Redis) cannot be reached, so nothing was started; "
+                "start Redis or correct REDIS_URL, then send the request again."
+            ) from error
+
+    return reaching
+
+
+def connect(url: str) -> Redis:
+    """Return a connection with time limits; nothing is sent yet."""
+    return Redis.from_url(url, socket_connect_timeout=CONNECT_SECONDS, socket_timeout=ANSWER_SECONDS)
+
+
+class JobQueue:
+    """The queues `training` and `inference`. Every method raises QueueUnavailable when Redis cannot be reached."""
+
+    def __init__(self, url: str):
+        self._connection = connect(url)
+
+    @_reaching_redis
+    def check(self) -> None:
+        """Make sure that Redis answers."""
+        self._connection.ping()
+
+    @_reaching_redis
+    def enqueue(self, name: str, process_id: str, description: str) -> None:
+        """Queue the job of a process, with a description that a person understands in `rq info`."""
+        self._queue(name).enqueue(
+            FUNCTIONS[name],
+            process_id,
+            job_id=process_id,
+            description=description,
+            job_timeout=-1,
+            result_ttl=RESULT_SECONDS,
+            failure_ttl=FAILURE_SECONDS,
+        )
+
+    @_reaching_redis
+    def withdraw(self, name: str, process_id: str) -> bool:
+        """Take a waiting job off its queue; tell whether it was still there, so no worker will run it."""
+        is_waiting = self._connection.lrem(self._queue(name).key, 1, process_id) > 0
+        if is_waiting:
+            self._forget(process_id)
+        return is_waiting
+
+    @_reaching_redis
+    def position(self, name: str, process_id: str) -> int | None:
+        """Return the place in the queue, 1 for the next one; None for a job that does not wait."""
+        position = self._connection.lpos(self._queue(name).key, process_id)
+        return position + 1 if isinstance(position, int) else None
+
+    @_reaching_redis
+    def liveness(self, process_id: str) -> str:
+        """Return whether RQ still holds the job as WAITING or RUNNING, or has let it go."""
+        try:
+            status = self._job(process_id).get_status()
+        except (NoSuchJobError, InvalidJobOperation):
+            return GONE
+        if status in WAITING_STATUSES:
+            return WAITING
+        return RUNNING if status == JobStatus.STARTED else GONE
+
+    def _forget(self, process_id: str) -> None:
+        try:
+            self._job(process_id).delete()
+        except NoSuchJobError:
+            return
+
+    def _queue(self, name: str) -> Queue:
+        return Queue(name, connection=self._connection, serializer=JSONSerializer)
+
+    def _job(self, process_id: str) -> Job:
+        return Job.fetch(process_id, connection=self._connection, serializer=JSONSerializer)

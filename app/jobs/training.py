@@ -1,0 +1,100 @@
+"""The job of a training: from its run folder's config to weights, log and metrics."""
+
+import platform
+
+from app.datasets.description import Description
+from app.engines import get_engine
+from app.files import write_json
+from app.jobs.datasets import OpenedDataset, open_dataset
+from app.jobs.lifecycle import run_job
+from app.runs.layout import StorageLayout, WeightsFolder
+from app.runs.state import FINISHED, STOPPED
+from app.runs.writer import RunWriter, append_row
+from app.settings import Settings
+from app.training.checkpoints import save_epoch
+from app.training.config import TrainingConfig
+from app.training.engine import Engine, Network
+from app.training.loading import Loader, SampleReader
+from app.training.loop import LABELS, EpochScores, Outcome, train
+from app.training.remote import LocalCopies
+
+
+def run(process_id: str) -> None:
+    """Train; the process id is all that the queue carries."""
+    run_job(process_id, _train)
+
+
+def _train(config: dict, writer: RunWriter, storage: StorageLayout, settings: Settings) -> tuple[str, str]:
+    training_config = TrainingConfig.from_dict(config["training"])
+    folder = storage.weights(config["weights_id"])
+    engine = get_engine(training_config.engine)
+    dataset = open_dataset(config["dataset"])
+    _complete_config(config, writer, engine, dataset)
+    writer.log(config["description"])
+    network = engine.build(training_config)
+    writer.log(f"{training_config.architecture} with {network.parameter_count:,} parameters on {engine.name}")
+    if config["initial_weights_id"] is not None:
+        _load_initial(network, storage.weights(config["initial_weights_id"]), config["initial_weights_id"], writer)
+    copies = LocalCopies(writer.run.inputs, settings)
+    reader = SampleReader(dataset.description, dataset.folder, training_config, copies, settings.max_image_pixels)
+    training, validation = _loaders(dataset.description, reader, training_config)
+    if validation is None:
+        writer.log("The dataset has no labelled validation split: the best weights are chosen on the training split")
+    recorder = _Recorder(writer, folder, training_config)
+    outcome = train(network, training, validation, training_config, recorder, writer.should_stop)
+    return _ending(outcome, training_config, writer)
+
+
+def _complete_config(config: dict, writer: RunWriter, engine: Engine, dataset: OpenedDataset) -> None:
+    """Add to the frozen config what only the worker knows."""
+    config["environment"] = {"python": platform.python_version(), **engine.versions()}
+    config["dataset"]["fingerprint"] = dataset.fingerprint
+    write_json(writer.run.config, config)
+
+
+def _load_initial(network: Network, folder: WeightsFolder, weights_id: int, writer: RunWriter) -> None:
+    replaced = network.load_weights(folder.best)
+    writer.log(f"Started from weights {weights_id}; drawn anew: {', '.join(replaced) or 'nothing'}")
+
+
+def _loaders(description: Description, reader: SampleReader, config: TrainingConfig) -> tuple[Loader, Loader | None]:
+    training = Loader(reader, description.split("training"), config, "training", is_shuffled=True)
+    if not description.has_labels("validation"):
+        return training, None
+    return training, Loader(reader, description.split("validation"), config, "validation")
+
+
+def _ending(outcome: Outcome, config: TrainingConfig, writer: RunWriter) -> tuple[str, str]:
+    if outcome.is_stopped:
+        why = "the service was shut down" if writer.is_interrupted else "as asked"
+        return STOPPED, f"Stopped at epoch {outcome.epoch}/{config.epochs} {why}; best and last weights are kept"
+    best = f"best {config.metric}={outcome.best_value:.3f} at epoch {outcome.best_epoch}"
+    return FINISHED, f"Finished {config.epochs}/{config.epochs} epochs - {best}"
+
+
+class _Recorder:
+    """Writes what the loop tells into the run and weights folders."""
+
+    def __init__(self, writer: RunWriter, folder: WeightsFolder, config: TrainingConfig):
+        self._writer = writer
+        self._folder = folder
+        self._config = config
+
+    def progress(self, line: str, fraction: float, eta_seconds: float | None) -> None:
+        self._writer.progress(line, fraction, eta_seconds)
+
+    def epoch_scores(self, scores: EpochScores) -> None:
+        config, state = self._config, self._writer.state
+        line = (
+            f"{LABELS[scores.split]} {scores.epoch}/{config.epochs} - {config.loss}={scores.loss:.3f} - "
+            f"{config.metric}={scores.metric:.3f} - {scores.samples / scores.seconds:.0f} img/s"
+        )
+        self._writer.log(line)
+        self._writer.progress(line, state.progress, state.eta_seconds, is_kept=True)
+        row = {"epoch": scores.epoch, "split": scores.split, "loss": scores.loss, config.metric: scores.metric}
+        append_row(self._folder.metrics, row | {"samples": scores.samples, "seconds": round(scores.seconds, 3)})
+
+    def save(self, network: Network, *, epoch: int, value: float, is_best: bool, is_complete: bool) -> None:
+        save_epoch(
+            self._folder, network, self._config, epoch=epoch, value=value, is_best=is_best, is_complete=is_complete
+        )

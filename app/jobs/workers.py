@@ -1,0 +1,100 @@
+"""RQ workers as this service wants them: frameworks imported before the fork, work-horses that never outlive a stop."""
+
+import os
+import signal
+import time
+from collections.abc import Sequence
+
+from redis import Redis
+from redis.exceptions import RedisError
+from rq import Queue, Worker
+from rq.job import Job
+from rq.serializers import JSONSerializer
+
+from app.errors import ConfigurationError
+from app.jobs.queue import FUNCTIONS, connect
+from app.runs.layout import StorageLayout
+from app.runs.reader import read_config
+from app.runs.state import FAILED
+from app.runs.writer import write_final_state
+from app.settings import Settings
+
+WAIT_FOR_REDIS_SECONDS = 30.0
+MAINTENANCE_SECONDS = 30
+
+SIGNAL_REASONS: dict[int, str] = {
+    signal.SIGKILL: "The job was killed (signal 9): most likely the machine ran out of memory; "
+    "lower the batch size or the input size, then start it again.",
+}
+
+
+class JobWorker(Worker):
+    """A forking worker that tells its work-horse of a shutdown, so that the job can save and close its state."""
+
+    def request_stop(self, signum, frame):
+        """Pass the stop on to the job, then leave as soon as it has ended."""
+        if self.horse_pid:
+            os.kill(self.horse_pid, signal.SIGTERM)
+        super().request_stop(signum, frame)
+
+
+def run_worker(names: Sequence[str], settings: Settings) -> None:
+    """Serve the queues until SIGTERM or SIGINT.
+
+    Raises:
+        ConfigurationError: for an unknown queue, or when Redis does not answer within half a minute.
+    """
+    unknown = [name for name in names if name not in FUNCTIONS]
+    if unknown or not names:
+        raise ConfigurationError(f"There is no queue {unknown or ''}; name one or more of {', '.join(FUNCTIONS)}.")
+    connection = connect(settings.queue_url)
+    _wait_for_redis(connection, settings.queue_url)
+    _preload()
+    queues = [Queue(name, connection=connection, serializer=JSONSerializer) for name in names]
+    worker = JobWorker(
+        queues,
+        connection=connection,
+        serializer=JSONSerializer,
+        work_horse_killed_handler=_close_killed(StorageLayout(settings.storage_dir)),
+        maintenance_interval=MAINTENANCE_SECONDS,
+        default_worker_ttl=60,
+    )
+    worker.work(logging_level="INFO")
+
+
+def _wait_for_redis(connection: Redis, url: str) -> None:
+    deadline = time.monotonic() + WAIT_FOR_REDIS_SECONDS
+    while True:
+        try:
+            connection.ping()
+            return
+        except (RedisError, OSError) as error:
+            if time.monotonic() > deadline:
+                raise ConfigurationError(f"Redis does not answer at {url}; start it or correct REDIS_URL.") from error
+            time.sleep(0.2)
+
+
+def _preload() -> None:
+    """Import what every job imports, and run none of it.
+
+    A forked child inherits the modules and saves the seconds of importing; but a parent that has run one parallel
+    operation leaves its children a thread pool without threads, in which they hang for ever.
+    """
+    import app.engines.torch_engine.engine
+    import app.jobs.inference
+    import app.jobs.training  # noqa: F401
+
+
+def _close_killed(storage: StorageLayout):
+    """Write the final state of a job whose work-horse was killed before it could do so itself."""
+
+    def close(job: Job, horse_pid: int, status: int, usage) -> None:
+        run = storage.run(job.id)
+        if run is None or read_config(run) is None:
+            return
+        number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
+        reason = SIGNAL_REASONS.get(number) if number else None
+        reason = reason or f"The job's process died unexpectedly (signal or exit status {number or status})."
+        write_final_state(run, FAILED, f"Failed: {reason}", reason)
+
+    return close

@@ -1,0 +1,115 @@
+"""Where everything lies in the storage folder. The only place that knows the names of files in a run."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+PROCESS_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of one process: its frozen config, its state, its log and what it gives out."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.json"
+
+    @property
+    def state(self) -> Path:
+        return self.path / "state.json"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log.txt"
+
+    @property
+    def progress_lines(self) -> Path:
+        return self.path / "progress.txt"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.json"
+
+    @property
+    def stop_request(self) -> Path:
+        return self.path / "stop_requested"
+
+    @property
+    def inputs(self) -> Path:
+        return self.path / "inputs"
+
+    @property
+    def outputs(self) -> Path:
+        return self.path / "outputs"
+
+    @property
+    def predictions(self) -> Path:
+        return self.outputs / "predictions.jsonl"
+
+
+@dataclass(frozen=True)
+class WeightsFolder:
+    """The folder of one training's weights, with the log and the metrics of that training beside them."""
+
+    path: Path
+
+    @property
+    def best(self) -> Path:
+        return self.path / "best.pt"
+
+    @property
+    def last(self) -> Path:
+        return self.path / "last.pt"
+
+    @property
+    def card(self) -> Path:
+        return self.path / "weights.json"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log.txt"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    def has_weights(self) -> bool:
+        """Tell whether a training has saved weights that can be used; the card is written last."""
+        return self.card.is_file()
+
+
+@dataclass(frozen=True)
+class StorageLayout:
+    """The storage folder."""
+
+    root: Path
+
+    @property
+    def records(self) -> Path:
+        return self.root / "db"
+
+    @property
+    def runs(self) -> Path:
+        return self.root / "runs"
+
+    def dataset(self, dataset_id: int) -> Path:
+        """Return the folder of the service's own copy of a description."""
+        return self.root / "datasets" / str(dataset_id)
+
+    def weights(self, weights_id: int) -> WeightsFolder:
+        """Return the folder of these weights."""
+        return WeightsFolder(self.root / "weights" / str(weights_id))
+
+    def run(self, process_id: str) -> RunFolder | None:
+        """Return the folder of a process, or None where the text is no process id of ours."""
+        if not PROCESS_ID.fullmatch(process_id):
+            return None
+        return RunFolder(self.runs / process_id)
+
+    def create(self) -> None:
+        """Make the folders; those that exist are left alone."""
+        for folder in (self.records, self.runs, self.root / "datasets", self.root / "weights"):
+            folder.mkdir(parents=True, exist_ok=True)

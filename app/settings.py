@@ -1,0 +1,124 @@
+"""Every option of the service. The only reader of the environment."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from hashlib import sha256
+from pathlib import Path
+from tempfile import gettempdir
+
+from app.errors import ConfigurationError
+
+CLONE_FOLDER = Path(__file__).resolve().parent.parent
+LONGEST_SOCKET_PATH = 100  # sockaddr_un holds 108 bytes on Linux and 104 on macOS
+
+
+def _folder(text: str) -> Path:
+    return Path(text).expanduser().absolute()
+
+
+def _folders(text: str) -> tuple[Path, ...]:
+    return tuple(_folder(part) for part in text.split(os.pathsep) if part.strip())
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise ValueError
+    return port
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise ValueError
+    return count
+
+
+def _option(default, read, expected, help_text):
+    return field(default=default, metadata={"read": read, "expected": expected, "help": help_text})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One field per option; its environment variable is the field's name in capitals."""
+
+    host: str = _option("127.0.0.1", str, "an address", "Address the web server listens on.")
+    port: int = _option(
+        8000, _port, "a port number from 0 to 65535", "Port the web server listens on; 0 takes a free one."
+    )
+    storage_dir: Path = _option(
+        CLONE_FOLDER / "storage", _folder, "a folder", "Folder of records, weights, runs and datasets."
+    )
+    redis_url: str = _option(
+        "", str, "a redis://, rediss:// or unix:// URL", "Redis server; empty starts the embedded one."
+    )
+    data_roots: tuple[Path, ...] = _option(
+        (CLONE_FOLDER / "datasets",),
+        _folders,
+        f"folders separated by {os.pathsep}",
+        "Folders that dataset paths may lie in.",
+    )
+    url_hosts: tuple[str, ...] = _option(
+        (),
+        _words,
+        "host names separated by commas",
+        "Hosts in private networks that dataset and image URLs may point to; public hosts need no entry.",
+    )
+    cors_origins: tuple[str, ...] = _option(
+        ("http://localhost:4200",), _words, "origins separated by commas", "Web origins whose pages may call the API."
+    )
+    web_workers: int = _option(2, _count, "a number of 1 or more", "Gunicorn worker processes.")
+    web_threads: int = _option(4, _count, "a number of 1 or more", "Threads of each Gunicorn worker.")
+    max_body_bytes: int = _option(64 * 1024**2, _count, "a number of bytes", "Largest request body accepted.")
+    max_description_bytes: int = _option(
+        16 * 1024**2, _count, "a number of bytes", "Largest dataset description accepted."
+    )
+    max_image_pixels: int = _option(100_000_000, _count, "a number of pixels", "Largest image that is decoded.")
+    url_timeout_seconds: int = _option(30, _count, "a number of seconds", "Longest time a download may take.")
+    stop_grace_seconds: int = _option(
+        10, _count, "a number of seconds", "Time a running job has to stop by itself before it is killed."
+    )
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
+        """Read each option from its variable; an absent or empty one keeps its default.
+
+        Raises:
+            ConfigurationError: naming the variable, its value and what would be right.
+        """
+        environment = os.environ if environment is None else environment
+        values = {}
+        for option in fields(cls):
+            variable = option.name.upper()
+            text = environment.get(variable, "").strip()
+            if not text:
+                continue
+            try:
+                values[option.name] = option.metadata["read"](text)
+            except ValueError:
+                expected = option.metadata["expected"]
+                raise ConfigurationError(f"{variable}={text!r} cannot be used: {expected} is expected.") from None
+        return cls(**values)
+
+    @property
+    def redis_socket(self) -> Path:
+        """The embedded Redis's socket: in the storage folder, or in a short private one when that path is too long."""
+        socket = self.storage_dir / "redis" / "redis.sock"
+        if len(os.fsencode(socket)) <= LONGEST_SOCKET_PATH:
+            return socket
+        name = sha256(os.fsencode(self.storage_dir)).hexdigest()[:16]
+        return Path(gettempdir()) / f"dht-{os.getuid()}-{name}" / "redis.sock"
+
+    @property
+    def uses_embedded_redis(self) -> bool:
+        return not self.redis_url
+
+    @property
+    def queue_url(self) -> str:
+        """The URL that web and workers connect to."""
+        return self.redis_url or f"unix://{self.redis_socket}"

@@ -1,0 +1,211 @@
+"""The frozen choices of one training, and how they are resolved from what the client sent."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from difflib import get_close_matches
+
+from app.augment import parser
+from app.errors import AugmentationError, InvalidInput
+from app.zoo.architectures import ARCHITECTURES, SEGMENTATION
+from app.zoo.properties import CHOICES, RULES, canonical_choice, property_key
+
+LONGEST_ECHO = 60
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Everything a training depends on besides the images.
+
+    `input_height` and `input_width` are in pixels; `channels` is the depth of the images the network sees;
+    the three augmentation texts are stored as the client wrote them.
+    """
+
+    task: str
+    architecture: str
+    classes: tuple[str, ...]
+    channels: int
+    learning_rate: float
+    loss: str
+    metric: str
+    epochs: int
+    batch_size: int
+    input_height: int
+    input_width: int
+    optimizer: str
+    weight_decay: float
+    seed: int
+    training_augmentations: str = ""
+    validation_augmentations: str = ""
+    test_augmentations: str = ""
+    engine: str = "torch"
+
+    @property
+    def output_channels(self) -> int:
+        """The number of logits: one for a mask of at most one class, else one for each class."""
+        return 1 if self.task == SEGMENTATION and len(self.classes) <= 1 else len(self.classes)
+
+    def augmentations(self, split: str) -> str:
+        """Return the augmentation text of `training`, `validation` or `test`."""
+        return getattr(self, f"{split}_augmentations")
+
+    def to_dict(self) -> dict:
+        """Return the JSON form, with lists for tuples."""
+        return asdict(self) | {"classes": list(self.classes)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping) -> "TrainingConfig":
+        """Read `to_dict`'s form; keys of other versions are left out."""
+        known = {field.name for field in fields(cls)}
+        kept = {name: value for name, value in values.items() if name in known}
+        return cls(**kept | {"classes": tuple(kept["classes"])})
+
+
+@dataclass(frozen=True)
+class ResolvedProperties:
+    """The values of a training by field, and their texts by property id as `/trainingSettings` shows them."""
+
+    values: dict
+    texts: dict[int, str | None]
+
+
+def resolve_properties(
+    requested: Sequence[Mapping], properties: Sequence[Mapping], allowed: Sequence[Mapping], architecture: str
+) -> ResolvedProperties:
+    """Take the value of each property from the request, else the allowed properties, else the property's own default.
+
+    Args:
+        requested: `{"name", "value"}` items; a value is text, a number, or a list of at most one of them.
+        properties: the records of every property.
+        allowed: the allowed-property records of this model, those of the dataset before those of any dataset.
+        architecture: key of the zoo's entry.
+
+    Raises:
+        InvalidInput: listing every unknown, repeated or unusable property by its name.
+    """
+    sent, faults = _sent_values(requested, properties)
+    values, texts = {}, {}
+    for record in properties:
+        rule = RULES.get(property_key(record["name"]))
+        if rule is None:
+            continue
+        special = [row for row in allowed if row["property_id"] == record["id"]]
+        text = sent.get(record["id"])
+        if text is None:
+            defaults = [row["default_value"] for row in special if row["default_value"] is not None]
+            text = defaults[0] if defaults else record["default"]
+        try:
+            choices = next((row["allowed_value"] for row in special if row["allowed_value"]), record["values"])
+            values[rule.field] = _read(record, rule, text, choices, architecture)
+            texts[record["id"]] = text
+        except InvalidInput as fault:
+            faults.append(fault)
+    if not faults:
+        faults = _size_faults(values, architecture)
+    if faults:
+        raise InvalidInput(faults[0].message, {name: found for fault in faults for name, found in fault.errors.items()})
+    return ResolvedProperties(values, texts)
+
+
+def _sent_values(
+    requested: Sequence[Mapping], properties: Sequence[Mapping]
+) -> tuple[dict[int, str], list[InvalidInput]]:
+    by_key = {property_key(record["name"]): record for record in properties}
+    sent: dict[int, str] = {}
+    faults: list[InvalidInput] = []
+    for item in requested:
+        record = by_key.get(property_key(item["name"]))
+        if record is None:
+            faults.append(InvalidInput.at(item["name"], _unknown_property(item["name"], by_key)))
+            continue
+        text = _text_of(item["value"])
+        if text is None:
+            continue
+        if sent.get(record["id"], text) != text:
+            name = record["name"]
+            faults.append(InvalidInput.at(name, f"Property {name!r} is given twice with different values."))
+        sent[record["id"]] = text
+    return sent, faults
+
+
+def _unknown_property(name: str, by_key: Mapping[str, Mapping]) -> str:
+    close = get_close_matches(property_key(name), by_key, n=1)
+    hint = f"did you mean {by_key[close[0]]['name']!r}?" if close else "GET /backend/properties lists what there is."
+    return f"There is no property {_short(name)}; {hint}"
+
+
+def _text_of(value) -> str | None:
+    """Return a sent value as text; None where the client left the field untouched."""
+    if isinstance(value, list):
+        value = value[0] if value else None
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    return value if isinstance(value, str) else repr(value)
+
+
+def _read(record: Mapping, rule, text: str | None, choices: str | None, architecture: str):
+    name = record["name"]
+    if rule.choices is not None:
+        return _read_choice(name, rule.choices, text, choices, ARCHITECTURES[architecture].task)
+    if record["type"] == "string":
+        return _read_augmentations(name, text or "")
+    return _read_number(name, rule, text, integer=record["type"] == "integer")
+
+
+def _read_choice(name: str, kind: str, text: str | None, choices: str | None, task: str) -> str:
+    value = canonical_choice(kind, text or "")
+    fitting = [choice for choice, entry in CHOICES[kind].items() if task in entry.tasks]
+    if choices:
+        listed = {canonical_choice(kind, part) for part in choices.split(",")}
+        fitting = [choice for choice in fitting if choice in listed]
+    if value in fitting:
+        return value
+    names = ", ".join(CHOICES[kind][choice].spellings[0] for choice in fitting)
+    why = "is not known" if value is None else f"does not fit this {task} model"
+    raise InvalidInput.at(name, f"{name}: {_short(text)} {why}; choose one of {names}.")
+
+
+def _read_augmentations(name: str, text: str) -> str:
+    try:
+        parser.parse(text)
+    except AugmentationError as error:
+        raise InvalidInput(f"{name}: {error.message}", {name: [str(problem) for problem in error.problems]}) from error
+    return text
+
+
+def _read_number(name: str, rule, text: str | None, *, integer: bool) -> int | float:
+    try:
+        number = float(text) if text is not None and "_" not in text else math.nan
+        if integer and number.is_integer():
+            number = int(number)
+    except ValueError:
+        number = math.nan
+    is_whole = not integer or isinstance(number, int)
+    fits = (
+        math.isfinite(number)
+        and (rule.minimum is None or number >= rule.minimum)
+        and (rule.maximum is None or number <= rule.maximum)
+        and (rule.above is None or number > rule.above)
+    )
+    if is_whole and fits:
+        return number
+    what = "a whole number" if integer else "a number"
+    low = f"greater than {rule.above}" if rule.above is not None else f"from {rule.minimum}"
+    raise InvalidInput.at(name, f"{name}: {_short(text)} cannot be used; give {what} {low} up to {rule.maximum}.")
+
+
+def _size_faults(values: Mapping, architecture: str) -> list[InvalidInput]:
+    entry = ARCHITECTURES[architecture]
+    sizes = {"Input height": values["input_height"], "Input width": values["input_width"]}
+    return [
+        InvalidInput.at(
+            name, f"{name}: {size} pixels do not suit this model; give {entry.minimum_px} to {entry.maximum_px}."
+        )
+        for name, size in sizes.items()
+        if not entry.minimum_px <= size <= entry.maximum_px
+    ]
+
+
+def _short(text: str | None) -> str:
+    shown = repr(text)
+    return shown if len(shown) <= LONGEST_ECHO else shown[: LONGEST_ECHO - 3] + "..."

@@ -1,0 +1,79 @@
+"""The contract between the service and a deep-learning library. No implementation lives here.
+
+An engine builds networks; a network takes and gives numpy arrays, so that loading, the training loop, metrics and
+files are the same whatever library computes. `tests/engines/` holds one suite that every installed engine must pass.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from app.training.config import TrainingConfig
+
+
+@dataclass(frozen=True)
+class BatchResult:
+    """What a network makes of one batch.
+
+    Attributes:
+        loss: mean over the samples of the batch.
+        probabilities: float32. Classification `(N, classes)`, each row summing to 1. Segmentation
+            `(N, 1, H, W)` foreground probability for at most one class, else `(N, classes, H, W)` summing to 1.
+    """
+
+    loss: float
+    probabilities: np.ndarray
+
+
+class Network(Protocol):
+    """A built network.
+
+    Images are float32 `(N, C, H, W)`. Targets are int64: class indexes `(N,)` for classification, class maps
+    `(N, H, W)` for segmentation (0 and 1 for at most one class).
+    """
+
+    parameter_count: int
+
+    def train_batch(self, images: np.ndarray, targets: np.ndarray) -> BatchResult:
+        """Make one optimizer step; the result is that of the weights before the step.
+
+        Raises:
+            JobFailure: when the loss is not finite, naming what to change.
+        """
+
+    def evaluate_batch(self, images: np.ndarray, targets: np.ndarray) -> BatchResult:
+        """Compute loss and probabilities without learning."""
+
+    def predict_batch(self, images: np.ndarray) -> np.ndarray:
+        """Return the probabilities as in `BatchResult`."""
+
+    def save_weights(self, path: Path) -> None:
+        """Write the parameters, whole or not at all."""
+
+    def load_weights(self, path: Path) -> Sequence[str]:
+        """Load the parameters that fit and return the names of those that do not.
+
+        Raises:
+            JobFailure: when the file cannot be read as this engine's weights.
+        """
+
+    def save_checkpoint(self, path: Path, position: dict) -> None:
+        """Write what a resume needs: parameters, optimizer and random states, and `position`; whole or not at all."""
+
+    def load_checkpoint(self, path: Path) -> dict:
+        """Restore what `save_checkpoint` wrote and return its `position`."""
+
+
+class Engine(Protocol):
+    """A deep-learning library."""
+
+    name: str
+
+    def versions(self) -> dict[str, str]:
+        """Return the versions of the packages that decide the numbers, by package name."""
+
+    def build(self, config: TrainingConfig) -> Network:
+        """Build the config's architecture with weights drawn from its seed."""

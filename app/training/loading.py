@@ -1,0 +1,159 @@
+"""From a dataset's files to batches: decode, augment, resize, scale; every sample of a split exactly once an epoch."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from app.augment.parser import parse
+from app.augment.pipeline import Pipeline
+from app.datasets.description import Description
+from app.datasets.images import read_image, read_mask
+from app.datasets.places import resolve
+from app.training.config import TrainingConfig
+from app.training.remote import LocalCopies
+from app.zoo.architectures import SEGMENTATION
+
+CACHE_BYTES = 1024**3
+BATCHES_AHEAD = 3
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some samples together.
+
+    Attributes:
+        indexes: positions in the dataset's list of images.
+        images: float32 `(N, C, H, W)`.
+        targets: int64, `(N,)` class indexes or `(N, H, W)` class maps; None where the split has no labels.
+    """
+
+    indexes: tuple[int, ...]
+    images: np.ndarray
+    targets: np.ndarray | None
+
+
+class SampleReader:
+    """Reads the samples of one dataset as a network's config wants them; keeps decoded ones while they are small."""
+
+    def __init__(
+        self, description: Description, folder: Path | str, config: TrainingConfig, copies: LocalCopies, max_pixels: int
+    ):
+        self._description = description
+        self._folder = folder
+        self._config = config
+        self._copies = copies
+        self._max_pixels = max_pixels
+        self._is_segmentation = config.task == SEGMENTATION
+        self._cache: dict[int, tuple[np.ndarray, np.ndarray | None]] = {}
+        self._cached_bytes = 0
+
+    def decoded(self, index: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return image `(H, W, C)` uint8 and, for segmentation, class map `(H, W)` uint8, at the file's own size.
+
+        Raises:
+            JobFailure: naming the file that cannot be read.
+        """
+        if index not in self._cache:
+            sample = self._description.samples[index]
+            paths = [self._path(location) for location in sample.location]
+            image = read_image(paths, self._config.channels, max_pixels=self._max_pixels)
+            mask = None
+            if self._is_segmentation and sample.mask is not None:
+                mask = read_mask(self._path(sample.mask), len(self._config.classes), max_pixels=self._max_pixels)
+            size = image.nbytes + (mask.nbytes if mask is not None else 0)
+            if self._cached_bytes + size > CACHE_BYTES:
+                return image, mask
+            self._cached_bytes += size
+            self._cache[index] = image, mask
+        return self._cache[index]
+
+    def prepared(
+        self, index: int, pipeline: Pipeline, generator: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray | int | None]:
+        """Return one sample as the network sees it: image float32 `(C, H, W)`, and class map, class index or None."""
+        image, mask = self.decoded(index)
+        image, mask = pipeline(image, mask, generator)
+        image, mask = self._resized(image, mask)
+        if not np.issubdtype(image.dtype, np.floating):
+            # An augmentation text that leaves integers leaves the scaling to us.
+            image = image.astype(np.float32) / 255
+        pixels = np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.float32)
+        classes = self._description.samples[index].classes
+        return pixels, mask if self._is_segmentation else (classes[0] if classes else None)
+
+    def _path(self, location: str) -> Path:
+        return self._copies.path(resolve(location, self._folder))
+
+    def _resized(self, image: np.ndarray, mask: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
+        height, width = self._config.input_height, self._config.input_width
+        if image.shape[:2] != (height, width):
+            shrinks = height * width < image.shape[0] * image.shape[1]
+            resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+            image = resized.reshape(height, width, -1)
+        if mask is not None and mask.shape != (height, width):
+            mask = cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST)
+        return image, mask
+
+
+class Loader:
+    """The batches of one split. Results depend on the seed, the epoch and the sample, never on threads or timing."""
+
+    def __init__(
+        self,
+        reader: SampleReader,
+        indexes: Sequence[int],
+        config: TrainingConfig,
+        split: str,
+        *,
+        has_labels: bool = True,
+        is_shuffled: bool = False,
+    ):
+        self._reader = reader
+        self._indexes = tuple(indexes)
+        self._pipeline = Pipeline(parse(config.augmentations(split)))
+        self._batch_size = config.batch_size
+        self._seed = config.seed
+        self._has_labels = has_labels
+        self._is_shuffled = is_shuffled
+
+    @property
+    def sample_count(self) -> int:
+        return len(self._indexes)
+
+    @property
+    def batch_count(self) -> int:
+        return -(-len(self._indexes) // self._batch_size)
+
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        """Yield every sample once, the last partial batch included, reading a few batches ahead of the network."""
+        order = self._order(epoch)
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="loader") as executor:
+            parts = (order[start : start + self._batch_size] for start in range(0, len(order), self._batch_size))
+            waiting = [executor.submit(self._batch, part, epoch) for part in islice(parts, BATCHES_AHEAD)]
+            try:
+                while waiting:
+                    batch = waiting.pop(0).result()
+                    waiting.extend(executor.submit(self._batch, part, epoch) for part in islice(parts, 1))
+                    yield batch
+            finally:
+                for future in waiting:
+                    future.cancel()
+
+    def _order(self, epoch: int) -> list[int]:
+        if not self._is_shuffled:
+            return list(self._indexes)
+        return np.random.default_rng([self._seed, epoch]).permutation(self._indexes).tolist()
+
+    def _batch(self, indexes: Sequence[int], epoch: int) -> Batch:
+        samples = [
+            self._reader.prepared(index, self._pipeline, np.random.default_rng([self._seed, epoch, index]))
+            for index in indexes
+        ]
+        images = np.stack([image for image, _ in samples])
+        targets = np.array([target for _, target in samples], dtype=np.int64) if self._has_labels else None
+        return Batch(tuple(indexes), images, targets)

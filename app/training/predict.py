@@ -1,0 +1,125 @@
+"""Inference over a split: one row for every image, in the dataset's order, and the metrics where there are labels."""
+
+import time
+from collections.abc import Callable, Sequence
+
+import cv2
+import numpy as np
+
+from app.datasets.description import Description, Sample
+from app.datasets.images import write_mask
+from app.metrics.classification import summarise_classification
+from app.metrics.segmentation import decide, region_scores, summarise_segmentation
+from app.runs.layout import RunFolder
+from app.runs.writer import append_row
+from app.training.config import TrainingConfig
+from app.training.engine import Network
+from app.training.loading import Loader, SampleReader
+from app.training.loop import clock
+from app.zoo.architectures import SEGMENTATION
+
+Progress = Callable[[str, float, float | None], None]
+
+
+def predict(
+    network: Network,
+    reader: SampleReader,
+    description: Description,
+    indexes: Sequence[int],
+    config: TrainingConfig,
+    run: RunFolder,
+    progress: Progress,
+    should_stop: Callable[[], bool],
+) -> tuple[int, dict | None]:
+    """Write a row of `predictions.jsonl` for each sample.
+
+    Returns:
+        The number of rows written (fewer than the samples only if stopped), and the metrics of a labelled, complete
+        split, else None.
+    """
+    loader = Loader(reader, indexes, config, "test", has_labels=False)
+    write_rows = _MaskRows if config.task == SEGMENTATION else _ScoreRows
+    rows = write_rows(reader, description, config, run)
+    done, began = 0, time.monotonic()
+    for number, batch in enumerate(loader.batches(epoch=0), start=1):
+        if should_stop():
+            return done, None
+        for index, probabilities in zip(batch.indexes, network.predict_batch(batch.images), strict=True):
+            rows.add(index, probabilities)
+            done += 1
+        elapsed = max(time.monotonic() - began, 1e-9)
+        eta_seconds = elapsed * (len(indexes) - done) / done
+        line = (
+            f"Inference - batch {number}/{loader.batch_count} - {done / elapsed:.0f} img/s - ETA {clock(eta_seconds)}"
+        )
+        progress(line, done / len(indexes), eta_seconds)
+    return done, rows.metrics()
+
+
+def shown_location(sample: Sample) -> str:
+    """Return a sample's location as the dataset file has it; several planes are joined by a comma and a blank."""
+    return ", ".join(sample.location)
+
+
+class _ScoreRows:
+    """Rows of class probabilities."""
+
+    def __init__(self, reader: SampleReader, description: Description, config: TrainingConfig, run: RunFolder):
+        self._description = description
+        self._classes = config.classes
+        self._path = run.predictions
+        self._probabilities: list[np.ndarray] = []
+        self._targets: list[int | None] = []
+
+    def add(self, index: int, probabilities: np.ndarray) -> None:
+        """Write one row of probabilities `(K,)`."""
+        sample = self._description.samples[index]
+        append_row(self._path, {"image": shown_location(sample), "scores": [float(value) for value in probabilities]})
+        self._probabilities.append(probabilities)
+        self._targets.append(self._target(sample))
+
+    def _target(self, sample: Sample) -> int | None:
+        """Return the weights' class of the same name as the dataset's: the two may list them in other orders."""
+        if sample.classes is None or len(sample.classes) != 1:
+            return None
+        name = self._description.classes[sample.classes[0]]
+        return self._classes.index(name) if name in self._classes else None
+
+    def metrics(self) -> dict | None:
+        """Return the metrics if every sample has a label among the weights' classes."""
+        if not self._targets or None in self._targets:
+            return None
+        return summarise_classification(np.stack(self._probabilities), np.array(self._targets), self._classes)
+
+
+class _MaskRows:
+    """Mask files at the size of the source image, and a row naming each."""
+
+    def __init__(self, reader: SampleReader, description: Description, config: TrainingConfig, run: RunFolder):
+        self._reader = reader
+        self._description = description
+        self._classes = config.classes
+        self._run = run
+        self._scores: list[dict[str, list[float]] | None] = []
+
+    def add(self, index: int, probabilities: np.ndarray) -> None:
+        """Write the mask of one image from probabilities `(K, H, W)` at the input's size."""
+        image, target = self._reader.decoded(index)
+        height, width = image.shape[:2]
+        resized = np.stack(
+            [cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR) for plane in probabilities]
+        )
+        class_map = decide(resized)
+        name = f"{len(self._scores):06d}.png"
+        write_mask(self._run.outputs / name, class_map, len(self._classes))
+        sample = self._description.samples[index]
+        append_row(self._run.predictions, {"image": shown_location(sample), "mask": name})
+        class_count = max(2, len(self._classes))
+        self._scores.append(region_scores(class_map, target, class_count) if target is not None else None)
+
+    def metrics(self) -> dict | None:
+        """Return the metrics if every image has a mask."""
+        scores = [row for row in self._scores if row is not None]
+        if not scores or len(scores) < len(self._scores):
+            return None
+        return summarise_segmentation(scores, self._classes)

@@ -1,0 +1,95 @@
+"""What the properties of a training mean: their fields, limits, and the words that clients use for their values."""
+
+from dataclasses import dataclass
+
+from app.zoo.architectures import CLASSIFICATION, SEGMENTATION
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How the value of one property is read.
+
+    `field` names the entry of a training's config; `minimum` and `maximum` are inclusive, `above` exclusive.
+    """
+
+    field: str
+    minimum: float | None = None
+    maximum: float | None = None
+    above: float | None = None
+    choices: str | None = None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One canonical value, the tasks it serves, and every spelling clients are known to send."""
+
+    tasks: frozenset[str]
+    spellings: tuple[str, ...]
+
+
+BOTH = frozenset({CLASSIFICATION, SEGMENTATION})
+ONLY_CLASSIFICATION = frozenset({CLASSIFICATION})
+ONLY_SEGMENTATION = frozenset({SEGMENTATION})
+
+# By property name in lower case. Augmentation texts have no limit here: the augmentation parser has its own.
+RULES = {
+    "learning rate": Rule("learning_rate", above=0, maximum=100),
+    "loss function": Rule("loss", choices="loss"),
+    "epochs": Rule("epochs", minimum=1, maximum=100_000),
+    "batch size": Rule("batch_size", minimum=1, maximum=65_536),
+    "metric": Rule("metric", choices="metric"),
+    "input height": Rule("input_height", minimum=1, maximum=8_192),
+    "input width": Rule("input_width", minimum=1, maximum=8_192),
+    "training augmentations": Rule("training_augmentations"),
+    "validation augmentations": Rule("validation_augmentations"),
+    "test augmentations": Rule("test_augmentations"),
+    "optimizer": Rule("optimizer", choices="optimizer"),
+    "weight decay": Rule("weight_decay", minimum=0, maximum=10),
+    "seed": Rule("seed", minimum=0, maximum=2**32 - 1),
+}
+
+NAME_SYNONYMS = {"augmentations": "training augmentations"}
+
+# Spellings of D3.5, then of the later toolkit; compared without case, blanks, `_` and `-`.
+CHOICES = {
+    "loss": {
+        "cross_entropy": Choice(BOTH, ("CrossEntropy", "cross_entropy", "categorical_cross_entropy")),
+        "soft_cross_entropy": Choice(BOTH, ("SoftCrossEntropy", "softmax_cross_entropy", "soft_cross_entropy")),
+        "mean_squared_error": Choice(BOTH, ("MSE", "mean_squared_error")),
+        "binary_cross_entropy": Choice(BOTH, ("BinaryCrossEntropy", "binary_cross_entropy")),
+        "dice": Choice(ONLY_SEGMENTATION, ("Dice",)),
+        "dice_cross_entropy": Choice(ONLY_SEGMENTATION, ("DiceCrossEntropy",)),
+        "focal": Choice(ONLY_SEGMENTATION, ("Focal",)),
+    },
+    "metric": {
+        "categorical_accuracy": Choice(ONLY_CLASSIFICATION, ("CategoricalAccuracy", "accuracy")),
+        "mean_absolute_error": Choice(ONLY_CLASSIFICATION, ("MeanAbsoluteError", "MAE")),
+        "mean_squared_error": Choice(ONLY_CLASSIFICATION, ("MeanSquaredError", "MSE")),
+        "dice": Choice(ONLY_SEGMENTATION, ("Dice",)),
+        "iou": Choice(ONLY_SEGMENTATION, ("IoU",)),
+    },
+    "optimizer": {
+        "adam": Choice(BOTH, ("Adam",)),
+        "adamw": Choice(BOTH, ("AdamW",)),
+        "sgd": Choice(BOTH, ("SGD",)),
+    },
+}
+
+
+def property_key(name: str) -> str:
+    """Return the key in `RULES` that a client's spelling of a property name stands for (known or not)."""
+    key = " ".join(name.replace("_", " ").lower().split())
+    return NAME_SYNONYMS.get(key, key)
+
+
+def canonical_choice(kind: str, text: str) -> str | None:
+    """Return the canonical value for a client's spelling, or None if no spelling is like it."""
+    wanted = _plain(text)
+    for value, choice in CHOICES[kind].items():
+        if any(_plain(spelling) == wanted for spelling in (value, *choice.spellings)):
+            return value
+    return None
+
+
+def _plain(text: str) -> str:
+    return "".join(character for character in text.lower() if character.isalnum())

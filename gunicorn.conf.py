@@ -1,0 +1,27 @@
+"""How gunicorn serves the web application; every value a lab may want to change is a setting of the service."""
+
+from gunicorn import util
+
+from app.api.refusals import write_refusal
+from app.settings import Settings
+
+_settings = Settings.from_environment()
+
+bind = f"[{_settings.host}]:{_settings.port}" if ":" in _settings.host else f"{_settings.host}:{_settings.port}"
+workers = _settings.web_workers
+threads = _settings.web_threads
+worker_class = "gthread"
+
+# Loaded once before the fork: workers share its memory, start at once, and one that is killed is back in no time.
+preload_app = True
+
+# A worker is busy for as long as the slowest download of a dataset description or an image may take.
+timeout = _settings.url_timeout_seconds + 30
+graceful_timeout = 10
+keepalive = 5
+
+limit_request_line = 8190
+util.write_error = write_refusal  # gunicorn has no setting for it, and its own answer is HTML
+
+control_socket_disable = True  # its default place is in the home folder, which two clones would share
+proc_name = "deephealth-web"

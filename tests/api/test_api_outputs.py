@@ -1,0 +1,54 @@
+"""Finished inferences: their rows, pages, tables and masks."""
+
+import json
+
+import pytest
+from PIL import Image
+
+from app.runs.state import FINISHED
+from app.runs.writer import write_final_state
+
+
+@pytest.fixture
+def inference(client, weights, project, dataset):
+    """The id of an inference that waits."""
+    body = {"modelweights_id": weights["id"], "dataset_id": dataset["id"], "project_id": project["id"]}
+    return client.post("/backend/inference", json=body).json["process_id"]
+
+
+def finish(toolkit, process_id, rows):
+    """Leave in the run folder what a worker leaves."""
+    run = toolkit.storage.run(process_id)
+    run.outputs.mkdir(exist_ok=True)
+    run.predictions.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_final_state(run, FINISHED, "Finished")
+    return run
+
+
+def test_scores_are_the_text_of_a_nested_list(client, toolkit, inference):
+    finish(toolkit, inference, [{"image": "6.png", "scores": [0.25, 0.75]}, {"image": "7.png", "scores": [1.0, 0.0]}])
+    answer = client.get("/backend/output", query_string={"process_id": inference}).json
+    assert answer["outputs"] == [["6.png", "[[0.25, 0.75]]"], ["7.png", "[[1.0, 0.0]]"]]
+    assert answer["images"] == ["6.png", "7.png"]
+
+
+def test_pages_of_outputs(client, toolkit, inference):
+    finish(toolkit, inference, [{"image": f"{index}.png", "scores": [1.0]} for index in range(7)])
+    page = client.get(f"/backend/output?process_id={inference}&page=3&page_size=3")
+    assert page.json["images"] == ["6.png"]
+    assert '"total": 7' in page.headers["X-Pagination"]
+
+
+def test_a_table_has_a_header_line(client, toolkit, inference):
+    finish(toolkit, inference, [{"image": "a,b.png", "scores": [0.25, 0.75]}])
+    table = client.get(f"/backend/output?process_id={inference}&format=csv").text
+    assert table.splitlines() == ["image,score_0,score_1", '"a,b.png",0.25,0.75']
+
+
+def test_masks_are_served_at_their_urls(client, toolkit, inference):
+    run = finish(toolkit, inference, [{"image": "6.png", "mask": "0 1.png"}])
+    Image.new("L", (5, 3)).save(run.outputs / "0 1.png")
+    [address] = client.get(f"/backend/output?process_id={inference}").json["outputs"]
+    assert address == f"http://localhost/backend/outputs/{inference}/0%201.png"
+    mask = client.get(address.removeprefix("http://localhost"))
+    assert mask.mimetype == "image/png" and mask.data == (run.outputs / "0 1.png").read_bytes()

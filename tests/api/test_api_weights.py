@@ -1,0 +1,62 @@
+"""Weights and the settings of their training."""
+
+from api_sandbox import assert_error
+
+FIELDS = ["id", "name", "logfile", "model_id", "task_id", "dataset_id", "pretrained_on"]
+
+
+def test_weights_are_read_from_the_start_and_listed_from_their_first_file(client, toolkit, training):
+    weights_id = training["weight_id"]
+    record = client.get(f"/backend/weights/{weights_id}").json
+    assert list(record) == FIELDS
+    assert client.get("/backend/weights?model_id=1").json == []
+    toolkit.storage.weights(weights_id).card.write_text("{}")
+    assert client.get("/backend/weights/?model_id=1").json == [record]
+
+
+def test_the_list_needs_a_model_and_takes_a_dataset(client, weights):
+    assert_error(client.get("/backend/weights"), 400, "model_id")
+    assert client.get("/backend/weights?model_id=2").json == []
+    assert len(client.get(f"/backend/weights?model_id=1&dataset_id={weights['dataset_id']}").json) == 1
+    assert client.get("/backend/weights?model_id=1&dataset_id=99").json == []
+
+
+def test_renaming_with_the_id_in_the_body_answers_all_of_the_model(client, weights):
+    before = client.get(f"/backend/weights/{weights['id']}").json
+    body = {key: before[key] for key in ("id", "dataset_id", "model_id", "pretrained_on", "task_id")}
+    answer = client.put("/backend/weights", json={**body, "name": "best"})
+    assert answer.json == [{**before, "name": "best"}] == client.get("/backend/weights?model_id=1").json
+
+
+def test_renaming_on_the_path_changes_the_name_alone(client, weights):
+    before = client.get(f"/backend/weights/{weights['id']}").json
+    answer = client.put(f"/backend/weights/{weights['id']}/", json={"name": "best", "model_id": 2, "logfile": "/x"})
+    assert answer.json == {**before, "name": "best"}
+
+
+def test_renaming_refuses_what_is_no_name_or_no_field(client, weights):
+    assert_error(client.put("/backend/weights", json={"id": weights["id"], "name": " "}), 422, "name")
+    assert_error(client.put("/backend/weights", json={"id": weights["id"], "name": "a", "colour": 1}), 422, "colour")
+    assert_error(client.put("/backend/weights", json={"name": "a"}), 400, "id")
+    assert_error(client.put("/backend/weights", json={"id": 99, "name": "a"}), 404)
+    assert_error(client.put("/backend/weights/99", json={"name": "a"}), 404)
+
+
+def test_deleting_takes_the_files_along(client, toolkit, weights, training):
+    assert_error(client.delete(f"/backend/weights/{weights['id']}"), 409)
+    client.post("/backend/stopProcess", json={"process_id": training["process_id"]})
+    assert client.delete(f"/backend/weights/{weights['id']}").status_code == 204
+    assert_error(client.get(f"/backend/weights/{weights['id']}"), 404)
+    assert not toolkit.storage.weights(weights["id"]).path.exists()
+
+
+def test_every_property_of_a_training_is_listed_defaults_included(client, training):
+    address = f"/backend/trainingSettings?modelweights_id={training['weight_id']}"
+    settings = client.get(address).json
+    ids = [entry["id"] for entry in client.get("/backend/properties").json]
+    assert [entry["property_id"] for entry in settings] == ids
+    assert all(list(entry) == ["modelweights_id", "property_id", "value"] for entry in settings)
+    epochs = {"modelweights_id": training["weight_id"], "property_id": 3, "value": "50"}
+    assert client.get(f"{address}&property_id=3").json == [epochs]
+    assert client.get("/backend/trainingSettings?modelweights_id=99").json == []
+    assert_error(client.get("/backend/trainingSettings?property_id=3"), 400, "modelweights_id")

@@ -1,0 +1,27 @@
+"""The rules of the house that a machine can check."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from app.settings import CLONE_FOLDER
+
+
+def test_the_import_contracts_are_kept():
+    command = [Path(sys.executable).parent / "lint-imports", "--no-cache"]
+
+    answer = subprocess.run(command, cwd=CLONE_FOLDER, capture_output=True, text=True)
+
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert " 0 broken" in answer.stdout
+
+
+def test_only_the_settings_read_the_environment():
+    readers = {
+        path.relative_to(CLONE_FOLDER / "app").as_posix()
+        for path in (CLONE_FOLDER / "app").rglob("*.py")
+        if "os.environ" in path.read_text() or "getenv" in path.read_text()
+    }
+
+    # Beside the settings: two that hand the environment on to programs that they start, and the NO_COLOR convention.
+    assert readers <= {"settings.py", "launcher.py", "demo/service.py", "program_log.py"}

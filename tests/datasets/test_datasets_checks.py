@@ -1,0 +1,117 @@
+"""A dataset is refused for a task that it does not fit, with all reasons."""
+
+import pytest
+
+from app.datasets.checks import check_for_task, check_has_split, check_trainable
+from app.datasets.description import Description, Sample
+from app.errors import DatasetError
+
+
+def described(*samples, classes=("ant", "bee"), **splits):
+    return Description("Insects", "", classes, (), samples, splits)
+
+
+def faults(check, *arguments, **keywords):
+    with pytest.raises(DatasetError) as caught:
+        check(*arguments, **keywords)
+    assert list(caught.value.errors) == ["Insects"]
+    return [str(problem) for problem in caught.value.problems]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in ("a.png", "b.png", "m.png"):
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+CLASSES = (Sample(("a.png",), classes=(0,)), Sample(("b.png",), classes=(1,)))
+MASKS = (Sample(("a.png",), mask="m.png"), Sample(("b.png",)))
+
+
+def test_fitting_datasets_pass(folder):
+    check_for_task(described(*CLASSES, training=(0, 1)), "classification", folder)
+    check_for_task(described(*MASKS, classes=()), "Segmentation", folder)
+    check_trainable(described(*CLASSES, training=(0, 1)), "Classification")
+    check_trainable(described(*MASKS, classes=(), training=(0,)), "segmentation")
+    check_has_split(described(*MASKS, test=(1,)), "test")
+
+
+def test_masks_do_not_fit_classification(folder):
+    [fault] = faults(check_for_task, described(*CLASSES, *MASKS[:1]), "classification", folder)
+    assert fault == "images[2].label is wrong: 'a.png' has a mask as its label, but classification needs a class."
+
+
+def test_classes_do_not_fit_segmentation(folder):
+    [fault] = faults(check_for_task, described(*CLASSES), "segmentation", folder)
+    assert "images[0].label" in fault
+    assert "segmentation needs a mask (the first of 2 such images)" in fault
+
+
+def test_classification_needs_class_names(folder):
+    [fault] = faults(check_for_task, described(*MASKS[1:], classes=()), "classification", folder)
+    assert fault.startswith("classes is missing")
+
+
+def test_missing_files_are_counted_and_the_first_named(folder):
+    samples = [Sample((f"{index}.png",), mask="m.png") for index in range(8)] + [Sample(("a.png",), mask="no.png")]
+    problems = faults(check_for_task, described(*samples), "segmentation", folder)
+    assert problems[0] == "images[0].location names a file that does not exist: '0.png'."
+    assert len(problems) == 6
+    assert "4 more" in problems[5]
+
+
+def test_folders_and_impossible_names_are_no_files(folder):
+    (folder / "folder").mkdir()
+    samples = [Sample((name,), classes=(0,)) for name in ("folder", "x" * 5000, "a\0.png")]
+    assert len(faults(check_for_task, described(*samples), "classification", folder)) == 3
+
+
+def test_files_of_unused_samples_and_urls_are_not_looked_for(folder):
+    samples = [Sample(("no.png",)), Sample(("https://lab.example/x.png",), classes=(0,))]
+    check_for_task(described(*samples, training=(1,)), "classification", folder)
+
+
+def test_files_may_be_kept_inside_of_folders(folder, tmp_path_factory):
+    outside = tmp_path_factory.mktemp("outside") / "secret.png"
+    outside.touch()
+    (folder / "link.png").symlink_to(outside)
+    (folder / "twice").mkdir()
+    names = ["a.png", "twice/../b.png", "link.png", str(outside), "../../../../../etc/passwd"]
+    samples = [Sample((name,), classes=(0,)) for name in names]
+    problems = faults(check_for_task, described(*samples), "classification", folder, roots=[folder])
+    assert [problem.split(".")[0] for problem in problems] == ["images[2]", "images[3]", "images[4]"]
+    assert all("outside the folders that are open to datasets" in problem for problem in problems)
+
+
+def test_training_needs_a_training_split():
+    [fault] = faults(check_trainable, described(*CLASSES, train=(0, 1)), "classification")
+    assert fault == "split.training is missing; did you mean 'train'?"
+    [fault] = faults(check_trainable, described(*CLASSES, training=()), "classification")
+    assert fault == "split.training has no image; list at least one index."
+    [fault] = faults(check_trainable, described(*CLASSES), "classification")
+    assert fault == "split.training is missing; the dataset has no splits."
+
+
+def test_training_needs_labels():
+    [fault] = faults(check_trainable, described(*MASKS, training=(1,)), "segmentation")
+    assert fault.startswith("split.training has images without a label")
+
+
+def test_training_needs_one_class_an_image():
+    samples = [*CLASSES, Sample(("c.png",), classes=(0, 1)), Sample(("d.png",), classes=())]
+    [fault] = faults(check_trainable, described(*samples, training=(0, 1), validation=(2, 3)), "classification")
+    assert fault == (
+        "images[2].label names 2 classes (the first of 2 such images); images of one class each are supported so far."
+    )
+
+
+def test_training_needs_two_classes():
+    [fault] = faults(check_trainable, described(CLASSES[0], classes=("ant",), training=(0,)), "classification")
+    assert fault == "classes has 1 names; classification needs at least 2."
+
+
+def test_absent_test_split_names_those_there_are():
+    [fault] = faults(check_has_split, described(*CLASSES, training=(0,), fold=(1,)), "test")
+    assert fault.startswith("split.test is missing; ")
+    assert "training" in fault

@@ -1,0 +1,239 @@
+"""Reading the format beyond the known files, and writing it."""
+
+import time
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+from app.datasets.description import Description, Sample
+from app.datasets.problems import MOST_PROBLEMS
+from app.datasets.yaml_format import read, read_file, write
+from app.errors import DatasetError, TooLarge
+
+
+def problems_of(text, **arguments):
+    with pytest.raises(DatasetError) as caught:
+        read(text.encode(), "lab.yml", **arguments)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def label_of(label, classes="[ant, bee, cat]"):
+    text = f"classes: {classes}\nimages:\n  - location: a.png\n    label: {label}\n"
+    sample = read(text.encode(), "lab.yml").samples[0]
+    return sample.classes if sample.mask is None else sample.mask
+
+
+@pytest.mark.parametrize(
+    ("label", "classes", "expected"),
+    [
+        ("1", "['0', '1']", (1,)),
+        ("'7'", "[3, 5, 7]", (2,)),
+        ("7", "[3, 5, 7]", (2,)),
+        ("1", "[1, 0]", (0,)),
+        ("2", "[3, 5, 7]", (2,)),
+        ("[3, 1]", "[3, 5, 7]", (0, 1)),
+        ("[]", "[ant, bee]", ()),
+        ("[gt/m.png]", "[ant, bee]", "gt/m.png"),
+        ("masks/ant", "[ant, bee]", "masks/ant"),
+        ("m.TIFF", "[ant, bee]", "m.TIFF"),
+        ("https://lab.example/m?id=1", "[ant, bee]", "https://lab.example/m?id=1"),
+        ("!!str 1", "[ant, bee]", (1,)),
+    ],
+)
+def test_label_is_read_as(label, classes, expected):
+    assert label_of(label, classes) == expected
+
+
+@pytest.mark.parametrize(
+    ("label", "said"),
+    [
+        ("Ant", "did you mean 'ant'?"),
+        ("catt", "did you mean 'cat'?"),
+        ("1.0", "neither a class nor the location of a mask"),
+        ("08", "neither a class nor the location of a mask"),
+        ("010", "an index from 0 to 2 is expected"),
+        ("99999999999999999999", "neither a class"),
+        ("{a: b}", "is a mapping"),
+        ("[[0]]", "holds a list"),
+        ("[gt/a.png, gt/b.png]", "one mask or classes"),
+        ("[0, gt/b.png]", "one mask or classes"),
+        ("~", "leave the key out"),
+        ('"m\\0.png"', "NUL"),
+    ],
+)
+def test_label_that_cannot_be_used_is_refused(label, said):
+    [problem] = problems_of(f"classes: [ant, bee, cat]\nimages:\n  - location: a.png\n    label: {label}\n")
+    assert problem.startswith("line 4: images[0].label ")
+    assert said in problem
+
+
+def test_unclear_label_is_a_mask_if_there_is_such_a_file():
+    text = b"classes: [ant]\nimages: [{location: a, label: truth}]"
+    assert read(text, "lab.yml", is_file=lambda name: name == "truth").samples[0].mask == "truth"
+
+
+def test_class_index_without_classes_says_so():
+    assert problems_of("images: [{location: a.png, label: 1}]") == [
+        "line 1: images[0].label is 1, but the file lists no classes."
+    ]
+
+
+def test_all_problems_are_told_at_once_in_the_order_of_their_lines():
+    problems = problems_of(
+        "nmae: x\n"
+        "classes: [ant, ant]\n"
+        "features: {a: b}\n"
+        "images:\n"
+        "  - location: []\n"
+        "  - lokation: b.png\n"
+        "  - location: c.png\n"
+        "    label: ant\n"
+        "split:\n"
+        "  training: [0, 9]\n"
+        "  test: 3\n"
+    )
+    assert [int(problem.split(":")[0].removeprefix("line ")) for problem in problems] == [1, 2, 3, 5, 6, 6, 10, 11]
+    assert "did you mean 'name'?" in problems[0]
+
+
+def test_the_number_of_listed_problems_is_limited():
+    text = "classes: [ant]\nimages:\n" + "".join(f"  - {{location: {i}.png, label: at{i}}}\n" for i in range(3000))
+    started = time.perf_counter()
+    problems = problems_of(text)
+    assert len(problems) == MOST_PROBLEMS + 1
+    assert problems[-1] == f"{3000 - MOST_PROBLEMS} more problems are not listed."
+    assert time.perf_counter() - started < 5
+
+
+def test_labels_are_not_judged_by_broken_classes():
+    assert len(problems_of("classes: ant\nimages: [{location: a.png, label: ant}]")) == 1
+
+
+@pytest.mark.parametrize("names", ["training: [0], test: [1]", "fold_a: [0], fold_b: [1]"])
+def test_whole_splits_may_differ_in_having_labels(names):
+    text = f"classes: [ant]\nimages: [{{location: a.png, label: ant}}, b.png]\nsplit: {{{names}}}"
+    description = read(text.encode(), "lab.yml")
+    assert [description.has_labels(name) for name in description.splits] == [True, False]
+
+
+def test_mixed_test_split_is_refused_too():
+    [problem] = problems_of("classes: [ant]\nimages: [{location: a.png, label: ant}, b.png]\nsplit: {test: [0, 1]}")
+    assert "split.test mixes 1 labelled and 1 unlabelled images" in problem
+
+
+def test_index_twice_in_one_split_is_refused():
+    [problem] = problems_of("images: [a.png, b.png]\nsplit:\n  training: [0, 0, 1]\n")
+    assert problem == "line 3: split.training lists image 0 twice."
+
+
+@pytest.mark.parametrize("index", ["'0'", "1.0", "[0]", "null", "0-1"])
+def test_split_index_that_is_no_integer_is_refused(index):
+    [problem] = problems_of(f"images: [a.png, b.png]\nsplit: {{training: [{index}]}}")
+    assert "an image index from 0 to 1 is expected" in problem
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("3", 3), ("-0.5", -0.5), ("1e3", 1000.0), ("007", "007"), ("12:30", "12:30"), ("yes", "yes"), ("true", True)],
+)
+def test_value_keeps_what_was_written(value, expected):
+    text = f"features: [f, g]\nimages: [{{location: a.png, values: [null, {value}]}}]"
+    assert read(text.encode(), "lab.yml").samples[0].values == {"g": expected}
+
+
+def test_limit_of_the_file_size_is_kept(tmp_path):
+    file = tmp_path / "lab.yml"
+    file.write_text("images: [a.png]")
+    assert len(read_file(file, limit_bytes=15).samples) == 1
+    with pytest.raises(TooLarge, match="more than 14 bytes"):
+        read_file(file, limit_bytes=14)
+
+
+def test_absent_file_is_told(tmp_path):
+    with pytest.raises(DatasetError, match="cannot be read: No such file or directory"):
+        read_file(tmp_path / "none.yml", limit_bytes=10)
+
+
+@pytest.mark.skipif(not yaml.__with_libyaml__, reason="the Python parser is slower than this promise")
+def test_25000_images_are_read_quickly():
+    images = "".join(f"  - location: images/train/{i:06}.png\n    label: {'ab'[i % 2]}\n" for i in range(25_000))
+    indexes = ", ".join(map(str, range(25_000)))
+    text = f"classes: [a, b]\nimages:\n{images}split:\n  training: [{indexes}]\n".encode()
+    started = time.process_time()
+    description = read(text, "lab.yml")
+    assert time.process_time() - started < 1.5
+    assert len(description.split("training")) == 25_000
+
+
+def test_text_is_written_so_that_a_person_can_read_it():
+    description = Description(
+        name="Nuclei",
+        text="Cells: many",
+        classes=("nucleus", "7"),
+        features=("age",),
+        samples=(Sample(("a.png",), mask="m/a.png", values={"age": 7}), Sample(("b.png", "c.png"), classes=(1,))),
+        splits={"training": (0,), "test": ()},
+    )
+    assert write(description) == (
+        "name: Nuclei\n"
+        'description: "Cells: many"\n'
+        'classes: [nucleus, "7"]\n'
+        "features: [age]\n"
+        "images:\n"
+        "  - location: a.png\n"
+        "    label: m/a.png\n"
+        "    values: {age: 7}\n"
+        "  - location: [b.png, c.png]\n"
+        '    label: "7"\n'
+        "split:\n"
+        "  training: [0]\n"
+        "  test: []\n"
+    )
+
+
+names = some.text(some.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=12).filter(
+    str.strip
+)
+locations = names.filter(lambda text: "\0" not in text)
+values = some.one_of(names, some.integers(-(10**17), 10**17), some.booleans(), some.floats(allow_nan=False, width=32))
+
+
+@some.composite
+def descriptions(draw):
+    classes = tuple(draw(some.lists(names, min_size=1, max_size=4, unique=True)))
+    features = tuple(draw(some.lists(names, max_size=3, unique=True)))
+    places = draw(some.lists(some.lists(locations, min_size=1, max_size=3), min_size=1, max_size=5, unique_by=tuple))
+    indexes = some.lists(some.integers(0, len(classes) - 1), max_size=3, unique=True).map(tuple)
+    samples = []
+    for place in places:
+        known = draw(some.dictionaries(some.sampled_from(features), values)) if features else {}
+        known = {feature: value for feature, value in known.items() if value not in (float("inf"), float("-inf"))}
+        mask = draw(some.none() | locations.map(lambda text: f"gt/{text}.png"))
+        mask = None if mask in classes else mask
+        label = draw(some.none() | indexes) if mask is None else None
+        samples.append(Sample(tuple(place), label, mask, {name: known[name] for name in features if name in known}))
+    splits = {}
+    if all(sample.has_label for sample in samples):
+        cut = draw(some.integers(0, len(samples)))
+        splits = {"training": tuple(range(cut)), draw(names): tuple(range(cut, len(samples)))}
+        splits = splits if len(splits) == 2 else {}
+    return Description(
+        draw(names | some.just("")), draw(names | some.just("")), classes, features, tuple(samples), splits
+    )
+
+
+@settings(max_examples=300, deadline=None)
+@given(descriptions())
+def test_what_is_written_is_read_back(description):
+    assert read(write(description).encode(), "written.yml") == description
+
+
+@settings(max_examples=300, deadline=None)
+@given(some.binary(max_size=200) | some.text(alphabet="ab:-[]{}&*!?#'\"|>\n ,01\t%<", max_size=60).map(str.encode))
+def test_any_bytes_are_read_or_refused(content):
+    try:
+        read(b"images: [a.png]\n" + content, "lab.yml")
+    except DatasetError as error:
+        assert error.problems

@@ -1,0 +1,159 @@
+"""Stops, and everything that goes wrong while a process runs."""
+
+import os
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import psutil
+import pytest
+from conftest import Service, training, wait_until
+
+
+def programs(service, words):
+    """Return the service's processes whose command line has these words, parents before children."""
+    found = []
+    for process in psutil.Process(service.process.pid).children(recursive=True):
+        with suppress(psutil.Error):
+            if words in " ".join(process.cmdline()):
+                found.append(process)
+    return found
+
+
+def is_training(status):
+    return status["process_state"] == "started" and "Train " in status["process_data"]
+
+
+@pytest.fixture
+def long_training(client, sides, project):
+    answer = client.post("/train", training(sides, project, Epochs="100000"))
+    client.wait(answer["process_id"], is_training)
+    yield answer
+    client.send("POST", "/stopProcess", {"process_id": answer["process_id"]})
+    client.wait(answer["process_id"])
+
+
+def test_a_running_training_stops_soon_and_keeps_its_weights(client, service, long_training):
+    process_id = long_training["process_id"]
+    client.wait(process_id, lambda status: "Train 1/" not in status["process_data"] and is_training(status))
+
+    assert client.post("/stopProcess", {"process_id": process_id}) == {"result": "Training stopped"}
+    asked = time.monotonic()
+    status = client.wait(process_id)
+
+    assert time.monotonic() - asked < 10
+    assert (status["process_status"], status["process_state"]) == ("finished", "stopped")
+    assert status["process_data"].startswith("Stopped at epoch ")
+    folder = service.storage / "weights" / str(long_training["weight_id"])
+    assert (folder / "best.pt").exists() and (folder / "last.pt").exists()
+    assert client.send("POST", "/stopProcess", {"process_id": process_id})[0] == 409
+
+
+def test_a_waiting_training_is_withdrawn_before_it_starts(client, sides, project, long_training):
+    waiting = client.post("/train", training(sides, project, Epochs="1"))["process_id"]
+    status = client.status(waiting)
+    assert (status["process_status"], status["process_state"], status["queue_position"]) == ("running", "queued", 1)
+
+    assert client.post("/stopProcess", {"process_id": waiting}) == {"result": "Training stopped"}
+
+    status = client.status(waiting)
+    assert (status["process_status"], status["process_state"]) == ("finished", "stopped")
+
+
+def test_weights_without_a_file_cannot_be_used_yet(client, sides, project, long_training):
+    weights_id = client.post("/train", training(sides, project, Epochs="1"))["weight_id"]
+
+    body = {"modelweights_id": weights_id, "dataset_id": sides["id"], "project_id": project["id"]}
+    status, answer = client.send("POST", "/inference", body)
+
+    assert status == 409 and "no file yet" in answer["message"]
+    assert client.get(f"/weights/{weights_id}")["id"] == weights_id
+    assert weights_id not in [weights["id"] for weights in client.get("/weights?model_id=1")]
+
+
+def test_a_file_that_is_no_image_fails_the_training_with_its_name(client, data_root, sides_yaml, project):
+    folder = data_root / "damaged"
+    folder.mkdir()
+    for path in sides_yaml.parent.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    dataset = client.post("/datasets", {"name": "Damaged", "task_id": 1, "path": str(folder / "sides.yml")})
+    (folder / "3.png").write_bytes(b"this is text")
+
+    process_id = client.post("/train", training(dataset, project, Epochs="1"))["process_id"]
+    status = client.wait(process_id)
+
+    assert (status["process_status"], status["process_state"]) == ("error", "failed")
+    assert "3.png" in status["error"] and "Traceback" not in str(client.get(f"/status?process_id={process_id}&full=1"))
+
+
+def test_a_killed_work_horse_is_told_as_an_error_and_the_queue_goes_on(client, service, sides, project, long_training):
+    worker, work_horse = programs(service, "worker.py training")
+    assert work_horse.ppid() == worker.pid
+    os.kill(work_horse.pid, signal.SIGKILL)
+
+    status = client.wait(long_training["process_id"])
+    assert status["process_status"] == "error" and "signal 9" in status["error"]
+    again = client.post("/train", training(sides, project, Epochs="1"))["process_id"]
+    assert client.wait(again)["process_status"] == "finished"
+
+
+def test_nothing_is_lost_when_a_web_worker_is_killed_under_writes(client, service):
+    def create(number):
+        try:
+            status, answer = client.send("POST", "/projects", {"name": f"write {number}", "task_id": 1})
+        except Exception:
+            return None
+        return answer["id"] if status == 201 else None
+
+    _, *web_workers = programs(service, "gunicorn")
+    assert len(web_workers) == 2
+    with ThreadPoolExecutor(12) as executor:
+        futures = [executor.submit(create, number) for number in range(300)]
+        wait_until(lambda: sum(future.done() for future in futures) > 60)
+        os.kill(web_workers[0].pid, signal.SIGKILL)
+        acknowledged = [future.result() for future in futures if future.result() is not None]
+
+    assert len(acknowledged) > 200
+    assert len(set(acknowledged)) == len(acknowledged)
+    stored = {project["id"] for project in client.get("/projects")}
+    assert set(acknowledged) <= stored
+    assert client.post("/projects", {"name": "afterwards", "task_id": 1})["id"] > max(acknowledged)
+
+
+def test_without_redis_a_training_is_refused_and_leaves_nothing(tmp_path, data_root, sides_yaml):
+    from app import create_app
+    from app.settings import Settings
+
+    settings = Settings(storage_dir=tmp_path, redis_url="redis://127.0.0.1:1/0", data_roots=(data_root,))
+    web = create_app(settings).test_client()
+    dataset = web.post("/backend/datasets", json={"name": "S", "task_id": 1, "path": str(sides_yaml)}).get_json()
+    project = web.post("/backend/projects", json={"name": "P", "task_id": 1}).get_json()
+
+    answer = web.post("/backend/train", json=training(dataset, project))
+
+    assert answer.status_code == 503 and "Redis" in answer.get_json()["message"]
+    assert list((tmp_path / "runs").iterdir()) == [] and list((tmp_path / "weights").iterdir()) == []
+    assert web.get("/backend/weights/1").status_code == 404
+    assert web.get(f"/backend/projects/{project['id']}").get_json()["modelweights_id"] is None
+
+
+def test_ctrl_c_stops_a_running_training_and_a_new_start_finds_its_true_state(tmp_path, data_root, sides_yaml):
+    service = Service(tmp_path, data_root)
+    client = service.client
+    dataset = client.post("/datasets", {"name": "Sides", "task_id": 1, "path": str(sides_yaml)})
+    project = client.post("/projects", {"name": "P", "task_id": 1})
+    answer = client.post("/train", training(dataset, project, Epochs="100000"))
+    client.wait(answer["process_id"], is_training)
+    children = psutil.Process(service.process.pid).children(recursive=True)
+
+    assert service.stop() == 0
+
+    assert not [child for child in children if child.is_running()]
+    service = Service(tmp_path, data_root)
+    try:
+        status = service.client.status(answer["process_id"])
+        assert status["process_state"] == "stopped" and "shut down" in status["process_data"]
+        assert service.client.get(f"/projects/{project['id']}")["modelweights_id"] == answer["weight_id"]
+    finally:
+        service.stop()

@@ -1,0 +1,176 @@
+"""The contract of `app.training.engine`, run for every engine that is installed."""
+
+import numpy as np
+import pytest
+
+from app.engines import get_engine, installed_engines
+from app.errors import JobFailure
+from app.training.config import TrainingConfig
+
+CLASSIFICATION = TrainingConfig(
+    task="classification", architecture="lenet", classes=("a", "b", "c"), channels=1, learning_rate=1e-3,
+    loss="cross_entropy", metric="categorical_accuracy", epochs=1, batch_size=4, input_height=12, input_width=16,
+    optimizer="adam", weight_decay=0.0, seed=7,
+)  # fmt: skip
+SEGMENTATION = TrainingConfig(
+    task="segmentation", architecture="unet", classes=("nucleus",), channels=3, learning_rate=1e-3,
+    loss="dice", metric="dice", epochs=1, batch_size=2, input_height=32, input_width=40,
+    optimizer="adam", weight_decay=0.0, seed=7,
+)  # fmt: skip
+
+
+def changed(config, **values):
+    return TrainingConfig.from_dict(config.to_dict() | values)
+
+
+def batch_for(config, samples=4):
+    generator = np.random.default_rng(1)
+    size = (samples, config.channels, config.input_height, config.input_width)
+    images = generator.random(size, dtype=np.float32)
+    highest = max(2, len(config.classes))
+    shape = (samples,) if config.task == "classification" else (samples, config.input_height, config.input_width)
+    return images, generator.integers(0, highest, shape)
+
+
+@pytest.fixture(params=installed_engines())
+def engine(request):
+    return get_engine(request.param)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 5])
+@pytest.mark.parametrize("count", [2, 7])
+def test_class_probabilities_have_a_row_for_each_sample_that_sums_to_one(engine, channels, count):
+    config = changed(CLASSIFICATION, channels=channels, classes=[str(index) for index in range(count)])
+    images, _ = batch_for(config)
+
+    probabilities = engine.build(config).predict_batch(images)
+
+    assert probabilities.shape == (4, count) and probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize(("classes", "planes"), [([], 1), (["cell"], 1), (["background", "a", "b"], 3)])
+def test_mask_probabilities_have_the_size_of_the_images(engine, classes, planes):
+    config = changed(SEGMENTATION, classes=classes)
+    images, _ = batch_for(config, samples=2)
+
+    probabilities = engine.build(config).predict_batch(images)
+
+    assert probabilities.shape == (2, planes, 32, 40)
+    assert probabilities.min() >= 0 and probabilities.max() <= 1
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "soft_cross_entropy", "mean_squared_error", "binary_cross_entropy"])
+def test_every_classification_loss_falls_when_one_batch_is_learned(engine, loss):
+    config = changed(CLASSIFICATION, loss=loss)
+    network, batch = engine.build(config), batch_for(config)
+
+    losses = [network.train_batch(*batch).loss for _ in range(15)]
+
+    assert losses[-1] < 0.9 * losses[0]
+
+
+@pytest.mark.parametrize(
+    "loss", ["dice", "dice_cross_entropy", "focal", "cross_entropy", "binary_cross_entropy", "mean_squared_error"]
+)
+@pytest.mark.parametrize("classes", [["cell"], ["background", "a", "b"]])
+def test_every_segmentation_loss_falls_when_one_batch_is_learned(engine, loss, classes):
+    config = changed(SEGMENTATION, loss=loss, classes=classes)
+    network, batch = engine.build(config), batch_for(config, samples=2)
+
+    losses = [network.train_batch(*batch).loss for _ in range(6)]
+
+    assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+def test_evaluating_learns_nothing_and_training_does(engine, optimizer):
+    config = changed(CLASSIFICATION, optimizer=optimizer)
+    network, (images, targets) = engine.build(config), batch_for(config)
+    before = network.predict_batch(images)
+
+    evaluated = network.evaluate_batch(images, targets)
+    np.testing.assert_array_equal(network.predict_batch(images), before)
+    np.testing.assert_allclose(evaluated.probabilities, before, atol=1e-6)
+
+    network.train_batch(images, targets)
+    assert np.abs(network.predict_batch(images) - before).max() > 0
+
+
+def test_cross_entropy_is_the_mean_negative_log_probability_of_the_targets(engine):
+    network, (images, targets) = engine.build(CLASSIFICATION), batch_for(CLASSIFICATION)
+
+    result = network.evaluate_batch(images, targets)
+
+    expected = -np.log(result.probabilities[np.arange(4), targets]).mean()
+    assert result.loss == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("config", [CLASSIFICATION, SEGMENTATION], ids=["classification", "segmentation"])
+def test_a_seed_makes_two_trainings_bit_identical(engine, config):
+    def trained(seed):
+        network, (images, targets) = engine.build(changed(config, seed=seed)), batch_for(config)
+        for _ in range(3):
+            network.train_batch(images, targets)
+        return network.predict_batch(images)
+
+    first = trained(3)
+    np.testing.assert_array_equal(trained(3), first)
+    assert np.abs(trained(4) - first).max() > 0
+
+
+def test_saved_weights_give_the_same_predictions_in_a_new_network(engine, tmp_path):
+    network, (images, targets) = engine.build(CLASSIFICATION), batch_for(CLASSIFICATION)
+    network.train_batch(images, targets)
+    network.save_weights(tmp_path / "best")
+
+    other = engine.build(changed(CLASSIFICATION, seed=99))
+    unfitting = other.load_weights(tmp_path / "best")
+
+    assert list(unfitting) == []
+    np.testing.assert_array_equal(other.predict_batch(images), network.predict_batch(images))
+
+
+def test_only_the_last_layer_is_drawn_anew_when_the_classes_differ(engine, tmp_path):
+    engine.build(CLASSIFICATION).save_weights(tmp_path / "best")
+
+    other = engine.build(changed(CLASSIFICATION, classes=["a", "b", "c", "d", "e"], seed=99))
+    unfitting = other.load_weights(tmp_path / "best")
+
+    assert len(unfitting) == 2
+    assert other.predict_batch(batch_for(CLASSIFICATION)[0]).shape == (4, 5)
+
+
+def test_a_checkpoint_continues_bit_for_bit(engine, tmp_path):
+    images, targets = batch_for(CLASSIFICATION)
+    straight = engine.build(CLASSIFICATION)
+    for _ in range(2):
+        straight.train_batch(images, targets)
+    straight.save_checkpoint(tmp_path / "last", {"epoch": 2})
+    straight.train_batch(images, targets)
+
+    resumed = engine.build(changed(CLASSIFICATION, seed=99))
+    position = resumed.load_checkpoint(tmp_path / "last")
+    resumed.train_batch(images, targets)
+
+    assert position == {"epoch": 2}
+    np.testing.assert_array_equal(resumed.predict_batch(images), straight.predict_batch(images))
+
+
+def test_a_file_that_holds_no_weights_is_refused_by_its_name(engine, tmp_path):
+    (tmp_path / "best.pt").write_bytes(b"not weights")
+
+    with pytest.raises(JobFailure, match=r"best\.pt cannot be read"):
+        engine.build(CLASSIFICATION).load_weights(tmp_path / "best.pt")
+
+
+def test_a_training_that_diverges_ends_with_advice(engine):
+    network, (images, targets) = engine.build(CLASSIFICATION), batch_for(CLASSIFICATION)
+
+    with pytest.raises(JobFailure, match="lower the learning rate"):
+        network.train_batch(images * np.float32("inf"), targets)
+
+
+def test_an_unknown_engine_is_refused_with_those_there_are():
+    with pytest.raises(JobFailure, match="There is no engine 'keras'; choose one of torch"):
+        get_engine("keras")

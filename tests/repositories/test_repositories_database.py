@@ -1,0 +1,44 @@
+import pytest
+
+from app.errors import NotFound, StorageUnavailable
+from app.repositories.database import Database
+
+TABLES = ["allowed_properties", "datasets", "inferences", "models", "projects", "properties", "tasks", "weights"]
+
+
+def test_each_table_has_a_file_of_its_own_from_the_start(tmp_path):
+    Database(tmp_path / "storage" / "db")
+    files = (tmp_path / "storage" / "db").glob("*.json")
+    assert sorted(file.stem for file in files) == TABLES
+
+
+def test_opening_again_keeps_the_records(tmp_path):
+    Database(tmp_path).projects.add({"name": "a"})
+    database = Database(tmp_path)
+    assert database.projects.all() == [{"id": 1, "name": "a"}]
+    assert database.datasets.all() == []
+
+
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        ("tasks", "There is no task 7."),
+        ("properties", "There is no property 7."),
+        ("models", "There is no model 7."),
+        ("allowed_properties", "There is no allowed property 7."),
+        ("datasets", "There is no dataset 7."),
+        ("projects", "There is no project 7."),
+        ("weights", "There is no weights entry 7."),
+        ("inferences", "There is no inference 7."),
+    ],
+)
+def test_each_table_has_its_word_in_sentences(tmp_path, table, sentence):
+    with pytest.raises(NotFound) as caught:
+        getattr(Database(tmp_path), table).get(7)
+    assert str(caught.value) == sentence
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "storage").touch()
+    with pytest.raises(StorageUnavailable, match=r"storage/db cannot be made \(Not a directory\)"):
+        Database(tmp_path / "storage" / "db")

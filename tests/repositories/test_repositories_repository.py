@@ -1,0 +1,248 @@
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.errors import NotFound, StorageUnavailable
+from app.repositories.json_storage import JsonStorage
+from app.repositories.repository import Repository
+
+
+def test_a_new_record_is_returned_with_its_id_and_found_again(repository):
+    record = repository.add({"name": "demo", "task_id": 1})
+    assert record == {"id": 1, "name": "demo", "task_id": 1}
+    assert repository.get(1) == record
+    assert repository.all() == [record]
+
+
+def test_another_process_would_find_the_same(repository, storage):
+    repository.add({"name": "demo"})
+    assert Repository(JsonStorage(storage.path), "project").all() == repository.all()
+
+
+def test_records_are_found_by_all_the_given_fields_in_the_order_of_ids(repository):
+    for name, task_id in [("a", 1), ("b", 2), ("a", 2), ("a", 1)]:
+        repository.add({"name": name, "task_id": task_id})
+    assert [record["id"] for record in repository.find(name="a", task_id=1)] == [1, 4]
+    assert repository.find(name="c") == []
+    assert repository.find(id=2) == [repository.get(2)]
+
+
+def test_an_absent_field_is_found_as_none(repository):
+    repository.add({"name": "a"})
+    repository.add({"name": "b", "weights_id": 3})
+    assert [record["name"] for record in repository.find(weights_id=None)] == ["a"]
+
+
+@pytest.mark.parametrize("record_id", [0, -1, 2, 10**30])
+def test_an_unknown_id_is_named(repository, record_id):
+    repository.add({"name": "a"})
+    for use in (repository.get, repository.delete, lambda record_id: repository.update(record_id, name="b")):
+        with pytest.raises(NotFound) as caught:
+            use(record_id)
+        assert str(caught.value) == f"There is no project {record_id}."
+    assert repository.all() == [{"id": 1, "name": "a"}]
+
+
+def test_an_update_keeps_the_other_fields(repository, storage):
+    repository.add({"name": "a", "task_id": 1})
+    repository.add({"name": "b", "task_id": 1})
+    assert repository.update(1, name="c") == {"id": 1, "name": "c", "task_id": 1}
+    assert repository.get(1) == {"id": 1, "name": "c", "task_id": 1}
+    assert list(json.loads(storage.path.read_bytes())["projects"]) == ["1", "2"], "the order in the file stays"
+
+
+def test_a_transform_may_drop_fields(repository):
+    repository.add({"name": "a", "task_id": 1})
+    assert repository.transform(1, lambda record: {"name": record["name"] * 2}) == {"id": 1, "name": "aa"}
+    assert repository.get(1) == {"id": 1, "name": "aa"}
+
+
+def test_a_transform_that_fails_changes_nothing_and_blocks_nobody(repository):
+    repository.add({"classes": ["a"]})
+
+    def fail(record):
+        record["classes"].append("b")
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        repository.transform(1, fail)
+    assert repository.get(1) == {"id": 1, "classes": ["a"]}
+    assert repository.add({})["id"] == 2
+
+
+def test_an_id_cannot_be_changed(repository):
+    repository.add({"name": "a"})
+    with pytest.raises(ValueError, match="The id of project 1 cannot be changed to 2"):
+        repository.update(1, id=2)
+    assert repository.update(1, id=1, name="b") == {"id": 1, "name": "b"}
+
+
+def test_ids_are_not_used_again(repository):
+    repository.add({})
+    repository.add({})
+    repository.delete(2)
+    assert repository.add({})["id"] == 3
+    for record in repository.all():
+        repository.delete(record["id"])
+    assert repository.add({})["id"] == 4
+
+
+def test_a_reserved_id_is_given_once(repository):
+    reserved = repository.reserve_id()
+    other = repository.add({"name": "other"})
+    assert other["id"] != reserved
+    assert repository.add({"id": reserved, "name": "mine"}) == {"id": reserved, "name": "mine"}
+    assert repository.get(reserved) == {"id": reserved, "name": "mine"}
+    for wrong in (reserved, other["id"], other["id"] + 1, 0, -1):
+        with pytest.raises(ValueError, match=f"The id {wrong} was not reserved for a new project"):
+            repository.add({"id": wrong})
+    assert len(repository.all()) == 2
+
+
+def test_an_id_was_assigned_however_it_was(repository):
+    reserved = repository.reserve_id()
+    deleted = repository.add({})["id"]
+    repository.delete(deleted)
+    repository.add_missing([{"id": 7}])
+    present = repository.add({})["id"]
+    assert [number for number in range(1, 12) if repository.was_assigned(number)] == list(range(1, present + 1))
+    assert {reserved, deleted, 7, present} <= set(range(1, present + 1))
+
+
+def test_what_is_returned_and_taken_are_copies(repository):
+    given = {"classes": ["a"], "splits": {"test": 1}}
+    returned = repository.add(given)
+    given["classes"].append("given")
+    returned["classes"].append("returned")
+    for record in (repository.get(1), repository.all()[0], repository.find(id=1)[0], repository.update(1)):
+        assert record == {"id": 1, "classes": ["a"], "splits": {"test": 1}}
+        record["classes"].append("b")
+        record["splits"]["test"] = 2
+    assert repository.get(1) == {"id": 1, "classes": ["a"], "splits": {"test": 1}}
+
+
+def test_what_add_returns_is_what_will_be_read(repository):
+    assert repository.add({"classes": ("a", "b"), "score": float("nan")}) == repository.get(1)
+    assert repository.get(1)["classes"] == ["a", "b"]
+
+
+def test_what_json_cannot_hold_is_refused_and_takes_no_id(repository):
+    with pytest.raises(TypeError):
+        repository.add({"settings": {1: "a"}})
+    assert repository.all() == []
+    assert repository.add({})["id"] == 1
+
+
+def test_what_a_person_wrote_into_the_file_is_read(repository, storage, settle):
+    repository.add({"name": "before"})
+    settle(storage.path)
+    assert repository.get(1)["name"] == "before"
+    storage.path.write_text(storage.path.read_text().replace("before", "edited"))
+    assert repository.get(1)["name"] == "edited"
+    assert repository.update(1, task_id=2) == {"id": 1, "name": "edited", "task_id": 2}
+
+
+def test_a_record_that_a_person_wrote_keeps_its_id_and_is_not_numbered_again(repository, storage):
+    storage.path.write_text('{"projects": {"9": {"name": "by hand", "id": 4}, "3": {"name": "too"}}}')
+    assert repository.all() == [{"id": 3, "name": "too"}, {"id": 9, "name": "by hand"}]
+    repository.delete(9)
+    assert [repository.add({})["id"] for _ in range(2)] == [10, 11]
+
+
+@pytest.mark.parametrize("notes", ['{"last_id": "many"}', '{"seeded_ids": 3}', '{"seeded_ids": ["1"]}'])
+def test_notes_of_ids_that_a_person_broke_are_named(repository, storage, notes):
+    text = f'{{"assigned_ids": {{"1": {notes}}}}}'
+    storage.path.write_text(text)
+    with pytest.raises(StorageUnavailable, match=r"projects\.json has something else than whole numbers"):
+        repository.add({})
+    assert storage.path.read_text() == text
+
+
+def test_missing_records_are_added_with_their_ids(repository):
+    seeds = [{"id": 1, "name": "a"}, {"id": 5, "name": "b"}]
+    assert repository.add_missing(seeds) == seeds
+    assert repository.all() == seeds
+    assert repository.add({})["id"] == 6
+
+
+def test_what_a_person_changed_or_deleted_is_not_seeded_again(repository):
+    repository.add_missing([{"id": 1, "name": "a"}, {"id": 2, "name": "b"}])
+    repository.update(1, name="mine")
+    repository.delete(2)
+    assert repository.add_missing([{"id": 1, "name": "a"}, {"id": 2, "name": "b"}]) == []
+    assert repository.all() == [{"id": 1, "name": "mine"}]
+
+
+def test_what_a_person_deleted_in_the_file_is_not_seeded_again(repository, storage):
+    repository.add_missing([{"id": 1}, {"id": 2}])
+    tables = json.loads(storage.path.read_bytes())
+    del tables["projects"]["2"]
+    storage.path.write_text(json.dumps(tables))
+    assert repository.add_missing([{"id": 1}, {"id": 2}]) == []
+
+
+def test_a_new_version_may_fill_a_gap_between_its_ids(repository):
+    repository.add_missing([{"id": 1}, {"id": 10}])
+    assert repository.add_missing([{"id": 1}, {"id": 4}, {"id": 10}]) == [{"id": 4}]
+
+
+def test_an_id_that_a_person_got_is_never_seeded(repository):
+    repository.add_missing([{"id": 1, "name": "shipped"}])
+    repository.delete(repository.add({"name": "mine"})["id"])
+    assert repository.add_missing([{"id": 2, "name": "shipped later"}]) == []
+
+
+def test_seeding_again_does_not_touch_the_file(repository, storage):
+    repository.add_missing([{"id": 1, "name": "a"}])
+    edited = storage.path.read_bytes().replace(b"  ", b"\t")
+    storage.path.write_bytes(edited)
+    before = storage.path.stat()
+    repository.add_missing([{"id": 1, "name": "a"}])
+    assert (storage.path.stat().st_ino, storage.path.read_bytes()) == (before.st_ino, edited)
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.sampled_from(["add", "reserve"])),
+        st.tuples(st.sampled_from(["delete", "update", "seed", "add reserved"]), st.integers(1, 9)),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(steps=STEPS)
+def test_ids_are_given_once_and_records_kept_whatever_the_order(tmp_path_factory, steps):
+    storage = JsonStorage(tmp_path_factory.mktemp("db") / "projects.json")
+    storage.create()
+    repository = Repository(storage, "project")
+    expected: dict[int, int] = {}
+    given_ids: set[int] = set()
+    reserved: set[int] = set()
+    for count, (verb, *number) in enumerate(steps):
+        if verb in ("add", "reserve"):
+            record_id = repository.add({"count": count})["id"] if verb == "add" else repository.reserve_id()
+            assert record_id not in given_ids
+            given_ids.add(record_id)
+            if verb == "add":
+                expected[record_id] = count
+            else:
+                reserved.add(record_id)
+        elif verb == "seed":
+            added = repository.add_missing([{"id": number[0], "count": count}])
+            assert not added or number[0] not in given_ids
+            expected.update({record["id"]: count for record in added})
+            given_ids.add(number[0])
+        elif verb == "add reserved" and number[0] in reserved:
+            repository.add({"id": number[0], "count": count})
+            reserved.remove(number[0])
+            expected[number[0]] = count
+        elif number[0] in expected and verb == "delete":
+            repository.delete(number[0])
+            del expected[number[0]]
+        elif number[0] in expected and verb == "update":
+            repository.update(number[0], count=count)
+            expected[number[0]] = count
+        assert {record["id"]: record["count"] for record in repository.all()} == expected

@@ -1,0 +1,298 @@
+"""The launcher with small programs in place of the service's; Redis is the real one."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from app.errors import ConfigurationError
+from app.launcher import documentation_url, free_port, program_environment, read_procfile
+from app.settings import CLONE_FOLDER, Settings
+
+SLEEPER = "sh -c 'echo up; exec sleep 600'"
+DEAF = """sh -c 'trap "" TERM; echo deaf; while :; do sleep 0.1; done'"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "site" / "backend" / "docs").mkdir(parents=True)
+    return tmp_path
+
+
+@pytest.fixture
+def launch(folder):
+    """Start `dht serve` with a Procfile; whatever still runs at the end is killed."""
+    started = []
+
+    def start(*lines: str, **environment: str) -> subprocess.Popen:
+        procfile = folder / f"Procfile.{len(started)}"
+        web = f"web: python -m http.server $PORT --bind 127.0.0.1 --directory {folder / 'site'}"
+        procfile.write_text("\n".join(line or web for line in lines) + "\n")
+        inherited = {name: value for name, value in os.environ.items() if name not in ("REDIS_URL", "HOST")}
+        defaults = {"PORT": "0", "STORAGE_DIR": str(folder / "storage"), "STOP_GRACE_SECONDS": "1"}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "app.cli", "serve", "--procfile", str(procfile)],
+            cwd=CLONE_FOLDER,
+            env=inherited | defaults | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+REDIS = "redis: python -m app.cli redis"
+WEB = ""  # `launch` writes it: it serves an empty folder where the documentation page would be
+
+
+def read_until(process: subprocess.Popen, word: str) -> list[str]:
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if word in line:
+            return lines
+    raise AssertionError("".join(lines))
+
+
+def descendants(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [found for child in map(int, children) for found in (child, *descendants(child))]
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def wait_until_gone(pids: list[int], seconds: float = 15) -> None:
+    deadline = time.monotonic() + seconds
+    while remaining := [pid for pid in pids if is_alive(pid)]:
+        assert time.monotonic() < deadline, remaining
+        time.sleep(0.05)
+
+
+def refusal(process: subprocess.Popen) -> str:
+    """Return the one line of a launcher that refuses to start."""
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 1
+    (line,) = output.splitlines()
+    return line
+
+
+def test_starts_everything_and_says_last_where_the_documentation_is(launch):
+    lines = read_until(launch(REDIS, WEB, f"sleeper: {SLEEPER}"), "Ready")
+
+    assert re.search(r"API documentation: http://127\.0\.0\.1:\d+/backend/docs$", lines[-1].rstrip())
+    assert any(re.match(r"\d\d:\d\d:\d\d sleeper \| up$", line.rstrip()) for line in lines), lines
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_stops_all_programs_with_exit_code_0_and_redis_last(launch, number):
+    process = launch(REDIS, WEB, f"sleeper: {SLEEPER}")
+    read_until(process, "Ready")
+    pids = descendants(process.pid)
+
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=30)
+
+    assert process.returncode == 0
+    assert output.splitlines()[-1] == "Stopped."
+    assert "ready to exit" in output.splitlines()[-2]  # Redis
+    assert len(pids) == 3 and not any(map(is_alive, pids))
+
+
+def test_when_one_program_ends_the_others_are_stopped_and_it_is_named(launch, folder):
+    gate = folder / "gate"
+    os.mkfifo(gate)
+    process = launch(REDIS, WEB, f"sleeper: {SLEEPER}", f"brittle: sh -c 'read line <{gate}; echo last words; exit 3'")
+    read_until(process, "Ready")
+    pids = descendants(process.pid)
+
+    gate.write_text("go\n")
+    output, _ = process.communicate(timeout=30)
+
+    assert process.returncode == 1
+    assert "brittle | last words" in output
+    assert output.splitlines()[-1] == "Error: brittle ended with exit code 3, so everything was stopped."
+    assert not any(map(is_alive, pids))
+
+
+def test_a_killed_program_is_named_with_its_signal(launch):
+    process = launch(REDIS, WEB, f"sleeper: {SLEEPER}")
+    read_until(process, "Ready")
+
+    os.kill(descendants(process.pid)[-1], signal.SIGKILL)
+    output, _ = process.communicate(timeout=30)
+
+    assert process.returncode == 1
+    assert output.splitlines()[-1] == "Error: sleeper was ended by SIGKILL, so everything was stopped."
+
+
+def test_nothing_survives_a_killed_launcher(launch):
+    process = launch(REDIS, WEB, f"sleeper: {SLEEPER}")
+    read_until(process, "Ready")
+    pids = descendants(process.pid)
+
+    process.kill()
+
+    assert len(pids) == 3
+    wait_until_gone(pids)
+
+
+def test_what_a_program_left_running_is_ended_too(launch):
+    leaver = """leaver: sh -c 'setsid sh -c "trap : TERM; sleep 600; sleep 600" & echo started; exec sleep 600'"""
+    process = launch(REDIS, WEB, leaver)
+    read_until(process, "Ready")
+    pids = descendants(process.pid)
+
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+
+    assert process.returncode == 0
+    assert len(pids) >= 5 and not any(map(is_alive, pids))
+
+
+def test_a_second_ctrl_c_kills_a_program_that_does_not_stop(launch):
+    process = launch(REDIS, WEB, f"stubborn: {DEAF}", STOP_GRACE_SECONDS="600")
+    read_until(process, "Ready")
+    pids = descendants(process.pid)
+
+    process.send_signal(signal.SIGINT)
+    wait_until_gone(pids[1:2])  # the web server stops when asked
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=10)
+
+    assert process.returncode == 0
+    assert not any(map(is_alive, pids))
+
+
+def test_a_program_that_does_not_stop_is_killed_after_the_grace_time(launch):
+    process = launch(REDIS, WEB, f"stubborn: {DEAF}")
+    read_until(process, "Ready")
+    pids = descendants(process.pid)
+
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+
+    assert process.returncode == 0
+    assert not any(map(is_alive, pids))
+
+
+def test_the_service_stops_when_nobody_reads_its_lines_any_more(launch):
+    process = launch(REDIS, WEB, 'chatty: python -c "import time\nwhile 1: print(1, flush=True); time.sleep(.1)"')
+    process.stdout.close()
+
+    assert process.wait(30) == 0
+
+
+def test_two_services_run_side_by_side(launch, folder):
+    first = read_until(launch(REDIS, WEB), "Ready")[-1]
+    second = read_until(launch(REDIS, WEB, STORAGE_DIR=str(folder / "other")), "Ready")[-1]
+
+    assert first != second
+
+
+def test_a_storage_folder_is_served_once(launch):
+    read_until(launch(REDIS, WEB), "Ready")
+
+    assert "is served already; stop that service" in refusal(launch(REDIS, WEB))
+
+
+def test_a_taken_port_is_refused_with_the_way_out(launch):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        assert refusal(launch(REDIS, WEB, PORT=str(port))) == (
+            f"Error: Port {port} is taken by another program; choose another one with PORT={port + 1} make serve."
+        )
+
+
+def test_a_storage_folder_that_cannot_be_made_is_refused(launch, folder):
+    (folder / "file").touch()
+
+    message = refusal(launch(REDIS, WEB, STORAGE_DIR=str(folder / "file" / "storage")))
+
+    assert message.startswith(f"Error: The storage folder {folder}/file/storage cannot be written (Not a directory); ")
+
+
+def test_a_redis_that_does_not_answer_is_refused_without_showing_its_password(launch):
+    message = refusal(launch(WEB, REDIS_URL="redis://:secret@127.0.0.1:1/0"))
+
+    assert message.startswith("Error: The Redis server that REDIS_URL names does not answer")
+    assert "secret" not in message
+
+
+def test_a_configured_redis_takes_the_place_of_the_embedded_one(launch, folder):
+    read_until(launch(REDIS, WEB), "Ready")
+    url = f"unix://{folder}/storage/redis/redis.sock"
+
+    lines = read_until(launch(REDIS, WEB, REDIS_URL=url, STORAGE_DIR=str(folder / "other")), "Ready")
+
+    assert lines[0].startswith("Starting web;")
+
+
+def test_a_bad_setting_is_refused(launch):
+    assert refusal(launch(REDIS, WEB, PORT="http")).startswith("Error: PORT='http' cannot be used: a port number")
+
+
+def test_a_foreign_host_is_refused():
+    with pytest.raises(ConfigurationError, match=r"HOST=192\.0\.2\.1 is not an address of this machine"):
+        free_port("192.0.2.1", 0)
+
+
+def test_a_procfile_without_programs_is_refused(tmp_path):
+    (tmp_path / "Procfile").write_text("# nothing\n")
+
+    with pytest.raises(ConfigurationError, match="names no program"):
+        read_procfile(tmp_path / "Procfile")
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        read_procfile(tmp_path / "absent")
+
+
+def test_the_procfile_of_the_clone_has_the_four_programs():
+    names = [program.name for program in read_procfile(CLONE_FOLDER / "Procfile")]
+
+    assert names == ["redis", "web", "training", "inference"]
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8000/backend/docs"),
+        ("0.0.0.0", "http://127.0.0.1:8000/backend/docs"),
+        ("::", "http://[::1]:8000/backend/docs"),
+        ("lab.example", "http://lab.example:8000/backend/docs"),
+    ],
+)
+def test_the_documentation_url_opens_in_a_browser(host, url):
+    assert documentation_url(Settings(host=host)) == url
+
+
+def test_programs_find_this_python_first_and_the_users_choices_are_kept(tmp_path):
+    settings = Settings(storage_dir=tmp_path, port=1234)
+
+    environment = program_environment(settings, {"PATH": "/bin", "OMP_WAIT_POLICY": "active", "REDIS_URL": "redis://x"})
+
+    assert environment["PATH"] == f"{Path(sys.executable).parent}{os.pathsep}/bin"
+    assert environment["OMP_WAIT_POLICY"] == "active"
+    assert environment["REDIS_URL"] == "redis://x"
+    assert Settings.from_environment(environment).storage_dir == tmp_path
+    assert environment["PORT"] == "1234"
+    assert program_environment(settings, {})["OMP_WAIT_POLICY"] == "passive"

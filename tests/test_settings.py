@@ -1,0 +1,39 @@
+from pathlib import Path
+
+import pytest
+
+from app.errors import ConfigurationError
+from app.settings import LONGEST_SOCKET_PATH, Settings
+
+
+def test_an_empty_environment_gives_the_defaults():
+    settings = Settings.from_environment({})
+
+    assert (settings.host, settings.port, settings.redis_url) == ("127.0.0.1", 8000, "")
+    assert settings.cors_origins == ("http://localhost:4200",)
+
+
+def test_every_option_is_read_from_its_variable():
+    settings = Settings.from_environment(
+        {"PORT": "9000", "STORAGE_DIR": "/data", "DATA_ROOTS": "/a:/b", "CORS_ORIGINS": "http://x, http://y"}
+    )
+
+    assert settings.port == 9000
+    assert settings.storage_dir == Path("/data")
+    assert settings.data_roots == (Path("/a"), Path("/b"))
+    assert settings.cors_origins == ("http://x", "http://y")
+
+
+@pytest.mark.parametrize(("variable", "text"), [("PORT", "http"), ("PORT", "70000"), ("WEB_WORKERS", "0")])
+def test_a_bad_value_is_refused_with_variable_value_and_what_is_expected(variable, text):
+    with pytest.raises(ConfigurationError, match=f"{variable}='{text}' cannot be used: a "):
+        Settings.from_environment({variable: text})
+
+
+def test_the_socket_path_stays_short_enough_for_the_kernel():
+    near = Settings(storage_dir=Path("/srv/storage"))
+    far = Settings(storage_dir=Path("/srv") / ("deep/" * 40))
+
+    assert near.redis_socket == Path("/srv/storage/redis/redis.sock")
+    assert len(str(far.redis_socket)) <= LONGEST_SOCKET_PATH
+    assert far.redis_socket != Settings(storage_dir=Path("/srv") / ("other/" * 40)).redis_socket

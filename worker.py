@@ -1,0 +1,25 @@
+"""Start a worker for the queues that are given: `python worker.py training`, `python worker.py inference`."""
+
+import os
+import sys
+
+# Idle OpenMP threads that spin slow a busy box by a factor of 4 to 10; libgomp reads this when torch is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+from app.errors import ToolkitError
+from app.jobs.workers import run_worker
+from app.settings import Settings
+
+
+def main(arguments: list[str]) -> int:
+    """Serve the queues; return 1 with one sentence when that cannot begin."""
+    try:
+        run_worker(arguments, Settings.from_environment())
+    except ToolkitError as error:
+        print(error.message, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
