@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from app.errors import ToolkitError
 from app.program_log import ProgramLog
@@ -46,6 +47,7 @@ class Stage:
 class _Running:
     program: Program
     process: subprocess.Popen
+    lines: IO[bytes]
     unfinished_line: bytes = b""
 
     def split(self, received: bytes) -> list[bytes]:
@@ -129,7 +131,7 @@ class Supervisor:
             preexec_fn=end_with_parent(os.getpid()),
         )
         assert process.stdout is not None
-        self._running[program.name] = running = _Running(program, process)
+        self._running[program.name] = running = _Running(program, process, process.stdout)
         self._selector.register(process.stdout, selectors.EVENT_READ, running)
 
     def _wait_until_ready(self, stage: Stage) -> bool:
@@ -174,7 +176,7 @@ class Supervisor:
         _end_orphans()
         self._show_waiting_lines()
         for running in self._running.values():
-            running.process.stdout.close()
+            running.lines.close()
 
     def _stop(self, stage: Sequence[_Running]) -> None:
         for running in stage:

@@ -4,6 +4,9 @@ Only the standard library, and only words that old Pythons can read: one of them
 shall answer with a sentence.
 """
 
+# For the reason above:
+# ruff: noqa: PTH100, PTH104, PTH118, PTH120, PTH123, RUF005, UP004, UP010, UP030, UP032
+
 from __future__ import print_function
 
 import hashlib
@@ -177,7 +180,10 @@ def has_usable_environment():
         with open(os.path.join(VENV, ".folder")) as place:
             if place.read() != FOLDER:
                 return False
-        return subprocess.call([PYTHON, "-m", "pip", "--version"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0
+        return (
+            subprocess.call([PYTHON, "-m", "pip", "--version"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            == 0
+        )
     except OSError:
         return False
 
@@ -229,7 +235,7 @@ def sentence(output, fault):
         if any(sign in output for sign in signs):
             return text
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    errors = [line for line in lines if line.lower().startswith("error")] or lines[-1:] or ["no output"]
+    errors = [line for line in lines if line.startswith("ERROR:")] or lines[-1:] or ["no output"]
     return "{0} ({1}); all of its output is in {2}.".format(fault, errors[-1].rstrip("."), LOG)
 
 

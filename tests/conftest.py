@@ -1,4 +1,46 @@
+"""What the tests of several rooms share."""
+
 import os
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from app.embedded_redis import server_binary
 
 # Idle OpenMP threads that spin slow a busy box by a factor of 4 to 10; torch reads this when it is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+
+@pytest.fixture
+def redis_url(redis_server):
+    """The address of a Redis server without jobs."""
+    with Redis.from_url(redis_server) as connection:
+        connection.flushall()
+    return redis_server
+
+
+@pytest.fixture(scope="session")
+def redis_server():
+    """A Redis server for the session, on a socket with a short path."""
+    with tempfile.TemporaryDirectory(prefix="dht-") as folder:
+        path = Path(folder) / "redis.sock"
+        command = [server_binary(), "--port", "0", "--unixsocket", path, "--save", "", "--dir", folder]
+        with subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL) as server:
+            _wait_for_socket(path)
+            yield f"unix://{path}"
+            server.terminate()
+
+
+def _wait_for_socket(path):
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        with socket.socket(socket.AF_UNIX) as connection:
+            if connection.connect_ex(str(path)) == 0:
+                return
+        time.sleep(0.02)
+    raise TimeoutError(f"Redis does not listen on {path}.")

@@ -11,7 +11,7 @@ blueprint = Blueprint("allowedProperties", __name__, description="Properties tha
 @blueprint.query(AllowedPropertyFilterSchema)
 @blueprint.response(200, AllowedPropertySchema(many=True), example=[ALLOWED_LOSS])
 @blueprint.paged
-def list_allowed_properties(query):
+def list_allowed_properties(query: dict) -> list[dict]:
     """List the values and the default that a property has for a model.
 
     An empty list means that `/properties/{id}` holds. With `dataset_id`, what holds for that dataset alone comes

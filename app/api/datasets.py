@@ -14,7 +14,7 @@ blueprint = Blueprint("datasets", __name__, description="Described collections o
 @blueprint.query(TaskFilterSchema)
 @blueprint.response(200, DatasetSchema(many=True), example=[DIGITS])
 @blueprint.paged
-def list_datasets(query):
+def list_datasets(query: dict) -> list[dict]:
     """List the datasets.
 
     With `task_id`, only those for that task.
@@ -25,7 +25,7 @@ def list_datasets(query):
 @blueprint.post("/datasets")
 @blueprint.body(NewDatasetSchema, example=NEW_DATASET)
 @blueprint.response(201, DatasetSchema, example=DIGITS)
-def create_dataset(body):
+def create_dataset(body: dict) -> tuple[dict, dict]:
     """Register a dataset.
 
     `path` leads to a YAML file in the DeepHealth dataset format. It is read and checked as a whole before anything is
@@ -37,7 +37,7 @@ def create_dataset(body):
 
 @blueprint.get("/datasets/<id:dataset_id>")
 @blueprint.response(200, DatasetSchema, example=DIGITS)
-def get_dataset(dataset_id):
+def get_dataset(dataset_id: int) -> dict:
     """Read one dataset.
 
     Beside its record: its classes, and how many samples each of its splits has.
@@ -48,7 +48,7 @@ def get_dataset(dataset_id):
 @blueprint.delete("/datasets/<id:dataset_id>")
 @blueprint.fails(409)
 @blueprint.response(204)
-def delete_dataset(dataset_id):
+def delete_dataset(dataset_id: int) -> None:
     """Delete a dataset from the registry.
 
     The files of its owner are never touched. One that weights were trained on, or that a process uses, is kept: 409

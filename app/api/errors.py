@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from flask import Flask, Response, current_app, request
+from flask import Flask, Response, current_app, jsonify, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.http import HTTP_STATUS_CODES
 
@@ -70,7 +70,7 @@ def _sentence(code: int) -> str | None:
 
 def error_response(code: int, message: str, errors: Mapping[str, Sequence[str]] | None = None) -> Response:
     """Return the one error answer."""
-    response = current_app.json.response(error_body(code, message, errors))
+    response = jsonify(error_body(code, message, errors))
     response.status_code = code
     return response
 

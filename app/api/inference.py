@@ -22,7 +22,7 @@ blueprint = Blueprint("inference", __name__, description="Predict with trained w
 @blueprint.fails(409)
 @blueprint.starts_process
 @blueprint.response(201, InferenceStartedSchema, example=INFERENCE_STARTED)
-def infer(body):
+def infer(body: dict) -> dict:
     """Start an inference over the test split of a dataset.
 
     The weights bring their model, the names of their classes and how images are prepared. 409 for weights that no
@@ -41,7 +41,7 @@ def infer(body):
 @blueprint.fails(409)
 @blueprint.starts_process
 @blueprint.response(201, InferenceStartedSchema, example=INFERENCE_STARTED)
-def infer_single(body):
+def infer_single(body: dict) -> dict:
     """Start an inference over one image.
 
     The image is one of: `image_url`, `image_data` (a base64 data URL), or the file `image` of a multipart form.

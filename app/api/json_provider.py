@@ -18,4 +18,4 @@ class OrjsonProvider(JSONProvider):
 
     def response(self, *args: Any, **kwargs: Any) -> Response:
         content = orjson.dumps(self._prepare_response_obj(args, kwargs), option=orjson.OPT_APPEND_NEWLINE)
-        return self._app.response_class(content, mimetype="application/json")
+        return Response(content, mimetype="application/json")

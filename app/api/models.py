@@ -12,7 +12,7 @@ blueprint = Blueprint("models", __name__, description="The models that can be tr
 @blueprint.query(TaskFilterSchema)
 @blueprint.response(200, ModelSchema(many=True), example=[LENET, UNET])
 @blueprint.paged
-def list_models(query):
+def list_models(query: dict) -> list[dict]:
     """List the models.
 
     With `task_id`, only those for that task.
@@ -22,7 +22,7 @@ def list_models(query):
 
 @blueprint.get("/models/<id:model_id>")
 @blueprint.response(200, ModelSchema, example=LENET)
-def get_model(model_id):
+def get_model(model_id: int) -> dict:
     """Read one model.
 
     Its weights are listed by `/weights?model_id=`.

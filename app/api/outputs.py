@@ -30,7 +30,7 @@ EXAMPLES = {
 @blueprint.fails(404)
 @blueprint.alt_response(200, schema={"type": "string"}, content_type="text/csv")
 @blueprint.response(200, OutputSchema, examples=EXAMPLES)
-def get_output(query):
+def get_output(query: dict) -> Response | tuple[dict, dict]:
     """Read what an inference gave.
 
     One row for every image of the test split, in its order; none before the inference has finished, and then `result`
@@ -41,13 +41,13 @@ def get_output(query):
         return Response(processes.outputs_csv(services(), process_id), mimetype="text/csv")
     page, page_size = wanted_page(query)
     answer = processes.outputs(services(), process_id, page, page_size)
-    headers = blueprint.page_header(page, page_size, answer.get("count", 0)) if page else {}
+    headers = blueprint.page_header(page, page_size, answer.get("count", 0)) if page and page_size else {}
     return with_mask_urls(answer, process_id), headers
 
 
 @blueprint.get("/outputs/<process_id>/<file_name>")
 @blueprint.response(200, {"type": "string", "format": "binary"}, content_type="image/png")
-def get_output_file(process_id, file_name):
+def get_output_file(process_id: str, file_name: str) -> Response:
     """Read one mask.
 
     It has the size of its source image; the value of a pixel is the index of its class.
@@ -55,7 +55,7 @@ def get_output_file(process_id, file_name):
     return send_file(processes.output_file(services(), process_id, file_name))
 
 
-def with_mask_urls(answer, process_id):
+def with_mask_urls(answer: dict, process_id: str) -> dict:
     """Return the answer with the full URL of each mask: pages of other origins cannot use less."""
     address = f"{request.host_url}backend/outputs/{process_id}/"
     rows = [address + quote(row) if isinstance(row, str) else row for row in answer["outputs"]]

@@ -19,7 +19,7 @@ blueprint = Blueprint("processes", __name__, description="Trainings and inferenc
 @blueprint.query(StatusQuerySchema)
 @blueprint.fails(404)
 @blueprint.response(200, StatusSchema, example=STATUS)
-def get_status(query):
+def get_status(query: dict) -> dict:
     """Tell how far a process is.
 
     `process_status` is `running` from the first moment, also while the process waits for a worker; `process_state`
@@ -32,7 +32,7 @@ def get_status(query):
 @blueprint.body(StopRequestSchema, example=STOP_REQUEST)
 @blueprint.fails(404, 409)
 @blueprint.response(200, StopSchema, example={"result": "Training stopped"})
-def stop_process(body):
+def stop_process(body: dict) -> dict:
     """Stop a process.
 
     The best and the last weights and the log are kept. 409 for a process that has ended already.

@@ -16,13 +16,12 @@ blueprint = Blueprint("projects", __name__, description="What a person works on"
 
 NEW_PROJECT = {"name": "newProject", "task_id": 1}
 CHANGED_PROJECT = {**PROJECT, "name": "newProjectName"}
-KEPT_IF_NULL = ("modelweights_id", "inference_id")
 
 
 @blueprint.get("/projects")
 @blueprint.response(200, ProjectSchema(many=True), example=[PROJECT])
 @blueprint.paged
-def list_projects():
+def list_projects() -> list[dict]:
     """List the projects.
 
     Each has the weights and the inference that it made last.
@@ -33,7 +32,7 @@ def list_projects():
 @blueprint.post("/projects")
 @blueprint.body(NewProjectSchema, example=NEW_PROJECT)
 @blueprint.response(201, ProjectSchema, example=PROJECT, headers={"Location": {"schema": {"type": "string"}}})
-def create_project(body):
+def create_project(body: dict) -> tuple[dict, dict]:
     """Create a project.
 
     The answer is the new project; its address is in the header `Location`.
@@ -47,7 +46,7 @@ def create_project(body):
 @blueprint.body(ProjectListChangeSchema, example=CHANGED_PROJECT)
 @blueprint.fails(404)
 @blueprint.response(200, ProjectSchema(many=True), example=[CHANGED_PROJECT])
-def change_project_in_list(body):
+def change_project_in_list(body: dict) -> list[dict]:
     """Change the project whose id is in the body, and list all.
 
     As `PUT /projects/{project_id}`, but the answer is the list of all projects.
@@ -58,7 +57,7 @@ def change_project_in_list(body):
 
 @blueprint.get("/projects/<id:project_id>")
 @blueprint.response(200, ProjectSchema, example=PROJECT)
-def get_project(project_id):
+def get_project(project_id: int) -> dict:
     """Read one project.
 
     It has the weights and the inference that it made last.
@@ -69,7 +68,7 @@ def get_project(project_id):
 @blueprint.put("/projects/<id:project_id>")
 @blueprint.body(ProjectPathChangeSchema, example=CHANGED_PROJECT)
 @blueprint.response(200, ProjectSchema, example=CHANGED_PROJECT)
-def change_project(body, project_id):
+def change_project(body: dict, project_id: int) -> dict:
     """Change a project.
 
     What is absent stays as it is; so do a null `modelweights_id` and a null `inference_id`.
@@ -80,7 +79,7 @@ def change_project(body, project_id):
 @blueprint.delete("/projects/<id:project_id>")
 @blueprint.fails(409)
 @blueprint.response(204)
-def delete_project(project_id):
+def delete_project(project_id: int) -> None:
     """Delete a project.
 
     Its weights stay. A project with a running process is kept: 409 names the process.
@@ -89,9 +88,9 @@ def delete_project(project_id):
 
 
 def change(project_id: int, changes: dict) -> dict:
-    """Change a project and return it; null keeps what the client does not know."""
+    """Change a project and return it; null stands for what the client does not know, and is kept."""
     services().database.projects.get(project_id)
-    changes = {name: value for name, value in changes.items() if value is not None or name not in KEPT_IF_NULL}
+    changes = {name: value for name, value in changes.items() if value is not None}
     check_references(changes)
     return services().database.projects.update(project_id, **changes)
 

@@ -11,7 +11,7 @@ blueprint = Blueprint("properties", __name__, description="The properties of a t
 @blueprint.query(PropertyFilterSchema)
 @blueprint.response(200, PropertySchema(many=True), example=[LEARNING_RATE, LOSS_FUNCTION])
 @blueprint.paged
-def list_properties(query):
+def list_properties(query: dict) -> list[dict]:
     """List the properties.
 
     A model or a dataset may have other defaults and values: see `/allowedProperties`. With `name`, the one of that
@@ -22,7 +22,7 @@ def list_properties(query):
 
 @blueprint.get("/properties/<id:property_id>")
 @blueprint.response(200, PropertySchema, example=LEARNING_RATE)
-def get_property(property_id):
+def get_property(property_id: int) -> dict:
     """Read one property.
 
     It holds where `/allowedProperties` answers an empty list.

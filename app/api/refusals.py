@@ -3,7 +3,7 @@
 import socket
 
 import orjson
-from gunicorn.util import write_nonblock
+from gunicorn.util import write_nonblock  # type: ignore[import-untyped]
 
 from app.api.errors import error_body
 

@@ -10,7 +10,7 @@ blueprint = Blueprint("tasks", __name__, description="What a network can be trai
 @blueprint.get("/tasks")
 @blueprint.response(200, TaskSchema(many=True), example=[CLASSIFICATION, SEGMENTATION])
 @blueprint.paged
-def list_tasks():
+def list_tasks() -> list[dict]:
     """List the tasks.
 
     Projects, models and datasets belong to one of them.
@@ -20,7 +20,7 @@ def list_tasks():
 
 @blueprint.get("/tasks/<id:task_id>")
 @blueprint.response(200, TaskSchema, example=CLASSIFICATION)
-def get_task(task_id):
+def get_task(task_id: int) -> dict:
     """Read one task.
 
     Its id is the `task_id` of projects, models, datasets and weights.

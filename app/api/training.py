@@ -19,7 +19,7 @@ blueprint = Blueprint("training", __name__, description="Train a model on a data
 @blueprint.fails(409)
 @blueprint.starts_process
 @blueprint.response(201, TrainingStartedSchema, example=TRAINING_STARTED)
-def train(body):
+def train(body: dict) -> dict:
     """Start a training.
 
     Everything is checked before anything is stored. The training waits in a queue for a worker; `/status` tells how

@@ -11,7 +11,7 @@ blueprint = Blueprint("trainingSettings", __name__, description="The properties 
 @blueprint.query(TrainingSettingFilterSchema)
 @blueprint.response(200, TrainingSettingSchema(many=True), example=[TRAINING_SETTING])
 @blueprint.paged
-def list_training_settings(query):
+def list_training_settings(query: dict) -> list[dict]:
     """List every property that a training used.
 
     Defaults are included. With `property_id`, only that one.

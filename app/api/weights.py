@@ -21,7 +21,7 @@ RENAMED_WEIGHTS = {**WEIGHTS, "name": RENAMED["name"]}
 @blueprint.query(WeightsFilterSchema)
 @blueprint.response(200, WeightsSchema(many=True), example=[WEIGHTS])
 @blueprint.paged
-def list_weights(query):
+def list_weights(query: dict) -> list[dict]:
     """List the weights of a model.
 
     They are listed from their first saved epoch on: each can be used for an inference or a further training.
@@ -33,7 +33,7 @@ def list_weights(query):
 @blueprint.body(WeightsListChangeSchema, example=RENAMED)
 @blueprint.fails(404)
 @blueprint.response(200, WeightsSchema(many=True), example=[RENAMED_WEIGHTS])
-def rename_weights_in_list(body):
+def rename_weights_in_list(body: dict) -> list[dict]:
     """Rename the weights whose id is in the body, and list all of their model.
 
     As `PUT /weights/{weights_id}`, but the answer is what `GET /weights` answers for the model.
@@ -44,7 +44,7 @@ def rename_weights_in_list(body):
 
 @blueprint.get("/weights/<id:weights_id>")
 @blueprint.response(200, WeightsSchema, example=WEIGHTS)
-def get_weights(weights_id):
+def get_weights(weights_id: int) -> dict:
     """Read one record of weights.
 
     It is there from the start of its training on.
@@ -55,7 +55,7 @@ def get_weights(weights_id):
 @blueprint.put("/weights/<id:weights_id>")
 @blueprint.body(WeightsPathChangeSchema, example={"name": RENAMED["name"]})
 @blueprint.response(200, WeightsSchema, example=RENAMED_WEIGHTS)
-def rename_weights(body, weights_id):
+def rename_weights(body: dict, weights_id: int) -> dict:
     """Rename weights.
 
     Only the name changes. The other fields may be sent along, as clients do that edit the whole object.
@@ -66,7 +66,7 @@ def rename_weights(body, weights_id):
 @blueprint.delete("/weights/<id:weights_id>")
 @blueprint.fails(409)
 @blueprint.response(204)
-def delete_weights(weights_id):
+def delete_weights(weights_id: int) -> None:
     """Delete weights, with their file and their log.
 
     Those that a process uses, or that other weights started from, are kept: 409 names which.

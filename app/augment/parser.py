@@ -246,9 +246,8 @@ class _Parser:
             number = self._take() if self.token.kind == "number" else None
             separator = self.token
             if number is None or separator.text not in (",", closing):
-                wrong = separator
                 wanted = "a finite number" if number is None else f"`,` or `{closing}`"
-                self._report(f"{label}: {wanted} is expected in the {kind}, not {quoted(wrong)}.", wrong)
+                self._report(f"{label}: {wanted} is expected in the {kind}, not {quoted(separator)}.", separator)
                 self._skip_brackets(opening)
                 return None
             numbers.append(self._finite(label, number))

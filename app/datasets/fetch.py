@@ -145,6 +145,8 @@ def _response(parts: Url, address: str, deadline: float) -> Iterator[BaseHTTPRes
             "GET", parts.request_uri, headers={"Host": parts.netloc or "", **HEADERS}, preload_content=False
         )
         yield connection.getresponse()
+        if time.monotonic() >= deadline:  # what was read may end where the watchdog hung up
+            raise InvalidInput(f"The URL {parts.url!r} took too long.")
     except (HTTPError, OSError, ValueError) as error:
         if time.monotonic() >= deadline:
             raise InvalidInput(f"The URL {parts.url!r} took too long.") from error

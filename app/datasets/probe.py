@@ -50,7 +50,8 @@ def _read_header(file: BinaryIO, name: str) -> ImageHeader:
     try:
         with Image.open(file) as image:
             width, height = image.size
-            if image.getexif().get(ORIENTATION_TAG) in SIDEWAYS:
+            exif = Image.Image.getexif(image)  # a PNG's own method decodes the whole image to find it
+            if exif.get(ORIENTATION_TAG) in SIDEWAYS:
                 width, height = height, width
             return ImageHeader(width, height, CHANNELS.get(image.mode, 3), _bit_depth(image))
     except Exception as error:  # Pillow's plugins let many kinds of exception through for a broken file

@@ -1,7 +1,6 @@
 """What the demonstration shows: a live bar on a terminal, a plain line now and then elsewhere."""
 
 import re
-import sys
 import time
 from typing import Protocol
 
@@ -30,7 +29,7 @@ class Screen:
     """Where the demonstration writes."""
 
     def __init__(self, console: Console | None = None):
-        self._console = console or Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+        self._console = console or Console(highlight=False)
 
     def title(self, text: str) -> None:
         """Begin a part."""
@@ -38,11 +37,11 @@ class Screen:
 
     def line(self, text: str) -> None:
         """Write a line."""
-        self._console.print(f"  {escape(text)}")
+        self._console.print(f"  {escape(text)}", soft_wrap=True)  # a path that is broken cannot be copied
 
     def text(self, text: str) -> None:
         """Write lines as they are."""
-        self._console.print(escape(text))
+        self._console.print(escape(text), soft_wrap=True)
 
     def progress(self, title: str) -> ProgressView:
         """Return the view for one process."""
@@ -50,12 +49,12 @@ class Screen:
 
     def confusion(self, classes: tuple[str, ...], matrix: np.ndarray) -> None:
         """Show a confusion matrix; zeros are dots, so that the mistakes stand out."""
-        table = Table(box=None, pad_edge=False, title="rows: true class, columns: predicted", title_justify="left")
-        table.add_column("")
+        table = Table(box=None, pad_edge=False)
+        table.add_column("  true")
         for name in classes:
             table.add_column(escape(name), justify="right")
         for name, row in zip(classes, matrix, strict=True):
-            table.add_row(escape(name), *(str(count) if count else "·" for count in row))
+            table.add_row(f"  {escape(name)}", *(str(count) if count else "·" for count in row))
         self._console.print(table)
 
 

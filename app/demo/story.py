@@ -30,10 +30,11 @@ DIGITS_PROPERTIES = {
 }
 NUCLEI_PROPERTIES = {
     "Learning rate": 0.001,
-    "Epochs": 12,
+    "Epochs": 16,
     "Batch size": 8,
     "Input height": 64,
     "Input width": 64,
+    "Training augmentations": "SequentialAugmentationContainer AugMirror p=0.5 AugFlip p=0.5 end",
     "Loss function": "BinaryCrossEntropy",
     "Metric": "Dice",
     "Seed": 1,
@@ -120,7 +121,7 @@ class _Story:
         self._wait(inference["process_id"], "inference")
         answer = client.get("/output", process_id=inference["process_id"])
         self._show_places(training["weight_id"], inference["process_id"], answer)
-        return answer, read_split(Path(dataset["path"]), "test")
+        return answer, read_split(_shipped(dataset_name), "test")
 
     def _dataset(self, task_id: int, name: str) -> dict:
         """Return the shipped dataset; register it if nobody has."""
@@ -128,8 +129,7 @@ class _Story:
         for dataset in known:
             if dataset["name"] == name:
                 return dataset
-        path = DATASETS_FOLDER / name.lower() / f"{name.lower()}.yml"
-        return self._client.post("/datasets", name=name, task_id=task_id, path=str(path))
+        return self._client.post("/datasets", name=name, task_id=task_id, path=str(_shipped(name)))
 
     def _wait(self, process_id: str, title: str) -> None:
         with self._screen.progress(title) as view:
@@ -160,6 +160,10 @@ def _empty(folder: Path) -> None:
         with storage_lock(folder / "storage"):
             shutil.rmtree(folder)
     folder.mkdir(parents=True)
+
+
+def _shipped(name: str) -> Path:
+    return DATASETS_FOLDER / name.lower() / f"{name.lower()}.yml"
 
 
 def _named(records: list[dict], name: str) -> dict:

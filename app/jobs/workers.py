@@ -29,7 +29,17 @@ SIGNAL_REASONS: dict[int, str] = {
 
 
 class JobWorker(Worker):
-    """A forking worker that tells its work-horse of a shutdown, so that the job can save and close its state."""
+    """A forking worker that tells its work-horse of a shutdown, so that the job can save and close its state.
+
+    It says what it does in one line for each beginning and end; RQ's own account of its housekeeping is left out.
+    """
+
+    def execute_job(self, job, queue):
+        """Run a job in a work-horse, with a line before and after."""
+        began = time.monotonic()
+        _say(f"begins: {job.description} [{job.id}]")
+        super().execute_job(job, queue)
+        _say(f"ended after {time.monotonic() - began:.1f} s: {job.description} [{job.id}]")
 
     def request_stop(self, signum, frame):
         """Pass the stop on to the job, then leave as soon as it has ended."""
@@ -59,7 +69,13 @@ def run_worker(names: Sequence[str], settings: Settings) -> None:
         maintenance_interval=MAINTENANCE_SECONDS,
         default_worker_ttl=60,
     )
-    worker.work(logging_level="INFO")
+    _say(f"listening on {', '.join(names)}")
+    worker.work(logging_level="WARNING")
+    _say("stopped")
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
 
 
 def _wait_for_redis(connection: Redis, url: str) -> None:

@@ -4,14 +4,17 @@ An engine builds networks; a network takes and gives numpy arrays, so that loadi
 files are the same whatever library computes. `tests/engines/` holds one suite that every installed engine must pass.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
-
-import numpy as np
+from typing import TYPE_CHECKING, Protocol
 
 from app.training.config import TrainingConfig
+
+if TYPE_CHECKING:
+    import numpy as np  # the web process loads this module, and needs no arrays
 
 
 @dataclass(frozen=True)

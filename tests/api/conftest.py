@@ -1,48 +1,10 @@
 """The application in this process, with real records, a real queue and a small real dataset."""
 
-import socket
-import subprocess
-import tempfile
-import time
-from pathlib import Path
-
 import pytest
 from api_sandbox import ORIGIN, give_file, write_tiny_dataset
-from redis import Redis
 
 from app import create_app
-from app.embedded_redis import server_binary
 from app.settings import Settings
-
-
-@pytest.fixture
-def redis_url(redis_server):
-    """The address of a Redis server without jobs."""
-    with Redis.from_url(redis_server) as connection:
-        connection.flushall()
-    return redis_server
-
-
-@pytest.fixture(scope="session")
-def redis_server():
-    """A Redis server for the session, on a socket with a short path."""
-    with tempfile.TemporaryDirectory(prefix="dht-") as folder:
-        path = Path(folder) / "redis.sock"
-        command = [server_binary(), "--port", "0", "--unixsocket", path, "--save", "", "--dir", folder]
-        with subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL) as server:
-            _wait_for_socket(path)
-            yield f"unix://{path}"
-            server.terminate()
-
-
-def _wait_for_socket(path):
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        with socket.socket(socket.AF_UNIX) as connection:
-            if connection.connect_ex(str(path)) == 0:
-                return
-        time.sleep(0.02)
-    raise TimeoutError(f"Redis does not listen on {path}.")
 
 
 @pytest.fixture

@@ -19,6 +19,9 @@ from pathlib import Path
 
 from api_sandbox import write_tiny_dataset
 
+from app.embedded_redis import is_ready
+from app.settings import Settings
+
 CLONE = Path(__file__).resolve().parents[2]
 START_SECONDS = 60
 
@@ -32,6 +35,7 @@ def fuzz(folder, max_examples):
         "STORAGE_DIR": str(folder / "storage"),
         "REDIS_URL": "",
         "DATA_ROOTS": str(write_tiny_dataset(folder / "data")),
+        "URL_TIMEOUT_SECONDS": "2",
         "PYTHONPATH": str(CLONE),
     }
     address = f"http://127.0.0.1:{port}/backend"
@@ -40,7 +44,8 @@ def fuzz(folder, max_examples):
         running.enter_context(
             program("-m", "gunicorn", "--config", "gunicorn.conf.py", "wsgi:app", environment=environment)
         )
-        wait_until_it_answers(f"{address}/tasks")
+        wait_until(lambda: is_ready(Settings.from_environment(environment)), "Redis")
+        wait_until(lambda: answers(f"{address}/tasks"), address)
         config = folder / "schemathesis.toml"
         config.write_text((CLONE / "schemathesis.toml").read_text() + dictionary(prepare(address, folder)))
         return attack(f"{address}/openapi.json", config, max_examples, folder)
@@ -92,15 +97,20 @@ def program(*arguments, environment):
             process.send_signal(signal.SIGTERM)
 
 
-def wait_until_it_answers(address):
+def wait_until(condition, name):
     deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(address, timeout=5):
-                return
-        except OSError:
-            time.sleep(0.1)
-    raise TimeoutError(f"{address} did not answer within {START_SECONDS} seconds.")
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{name} did not answer within {START_SECONDS} seconds.")
+        time.sleep(0.1)
+
+
+def answers(address):
+    try:
+        with urllib.request.urlopen(address, timeout=5):
+            return True
+    except OSError:
+        return False
 
 
 def free_port():

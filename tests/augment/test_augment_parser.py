@@ -76,7 +76,7 @@ def test_tolerates_what_people_stumble_over(text):
     [
         "SequentialAugmentationContainer\n  AugFlip p=1\n\n  AugFlip p=1\nend",
         "SequentialAugmentationContainer\r\nAugFlip p=1\r\n \r\nAugFlip p=1\r\nend\r\n",
-        "SequentialAugmentationContainer\rAugFlip p=1\rAugFlip p=1\rend",
+        "SequentialAugmentationContainer\rAugFlip p=1 # old Mac\rAugFlip p=1\rend",
         "SequentialAugmentationContainer AugFlip p=1 AugFlip p=1 end",
         "SequentialAugmentationContainer\n# one\nAugFlip p=1, # two\nAugFlip p=1\nend # three",
     ],
@@ -147,6 +147,7 @@ REFUSED = [
     ),
     ("SequentialAugmentationContainer\n  AugFlip\nEnd", 3, 1, "`End` must be written `end`"),
     ("SequentialAugmentationContainr\n  AugFlip\nend", 1, 1, "did you mean SequentialAugmentationContainer?"),
+    ("SequentialAugmentationContainer AugFlop p=1 end", 1, 33, "did you mean AugFlip?"),
     ("end", 1, 1, "`end` closes no container"),
     ("SequentialAugmentationContainer\nend\nend", 3, 1, "`end` closes no container"),
     ("AugFlip\nAugMirror", 2, 1, "wrap all of them in SequentialAugmentationContainer ... end"),

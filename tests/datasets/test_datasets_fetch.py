@@ -1,11 +1,15 @@
 """Downloads from a real server on the loopback, and the refusals that keep the private network private."""
 
 import gzip
+import shutil
 import socket
+import ssl
+import subprocess
 import threading
 import time
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import unquote
 
 import pytest
 
@@ -39,6 +43,12 @@ class Library(BaseHTTPRequestHandler):
         while not self.server.is_stopping.wait(0.05):
             self.wfile.write(b"x")
 
+    def send_openend(self, _):
+        self.send_response(200)
+        self.end_headers()
+        while not self.server.is_stopping.wait(0.05):
+            self.wfile.write(b"x")
+
     def send_headerdrip(self, _):
         self.wfile.write(b"HTTP/1.0 200 OK\r\nX: ")
         while not self.server.is_stopping.wait(0.05):
@@ -51,7 +61,7 @@ class Library(BaseHTTPRequestHandler):
         self.answer(200, gzip.compress(b"x" * 10_000_000), {"Content-Encoding": "gzip"})
 
     def send_to(self, target):
-        self.answer(302, b"", {"Location": target})
+        self.answer(302, b"", {"Location": unquote(target)})
 
     def send_loop(self, _):
         self.answer(301, b"", {"Location": "/loop"})
@@ -81,7 +91,7 @@ class Library(BaseHTTPRequestHandler):
 def server():
     server = ThreadingHTTPServer(("127.0.0.1", 0), Library)
     server.hosts, server.is_stopping = [], threading.Event()
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=[0.01])
     thread.start()
     yield server
     server.is_stopping.set()
@@ -111,7 +121,7 @@ def test_endless_content_is_left(get):
         get("endless")
 
 
-@pytest.mark.parametrize("path", ["drip", "headerdrip"])
+@pytest.mark.parametrize("path", ["drip", "openend", "headerdrip"])
 def test_slow_server_is_left_when_the_time_is_over(get, path):
     started = time.monotonic()
     with pytest.raises(InvalidInput, match="took too long"):
@@ -230,6 +240,29 @@ def test_closed_port_is_told(get):
         port = closed.getsockname()[1]
     with pytest.raises(InvalidInput, match="the connection failed"):
         get(f"http://127.0.0.1:{port}/")
+
+
+@pytest.fixture
+def https_server(server, tmp_path, monkeypatch):
+    """Speak TLS with a certificate for lab.example that this process trusts."""
+    if shutil.which("openssl") is None:
+        pytest.skip("the openssl command makes the certificate")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    request = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=lab.example"
+    names = ["-addext", "subjectAltName=DNS:lab.example", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run([*request.split(), *names], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    return server
+
+
+def test_certificate_is_judged_by_the_name_in_the_url(get, https_server):
+    places = {"lookup": lambda host, port: ["127.0.0.1"], "allowed_hosts": ["lab.example", "other.example"]}
+    assert get(f"https://lab.example:{https_server.server_port}/bytes/3", **places) == b"xxx"
+    with pytest.raises(InvalidInput, match="its certificate is not trusted"):
+        get(f"https://other.example:{https_server.server_port}/bytes/3", **places)
 
 
 def test_https_to_a_server_without_tls_fails(get, server):

@@ -72,7 +72,12 @@ class Service:
     def __init__(self, folder: Path, data_root: Path, **environment: str):
         self.storage = folder / "storage"
         self.log = folder / "serve.log"
-        settings = {"PORT": "0", "STORAGE_DIR": str(self.storage), "DATA_ROOTS": str(data_root), "URL_HOSTS": "127.0.0.1"}
+        settings = {
+            "PORT": "0",
+            "STORAGE_DIR": str(self.storage),
+            "DATA_ROOTS": str(data_root),
+            "URL_HOSTS": "127.0.0.1",
+        }
         inherited = {name: value for name, value in os.environ.items() if name not in ("REDIS_URL", "HOST")}
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(

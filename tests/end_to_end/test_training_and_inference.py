@@ -1,12 +1,13 @@
 """D3.5 section 8, walked over HTTP."""
 
-import base64
 import ast
+import base64
 import io
 import json
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -60,8 +61,7 @@ def test_weights_are_listed_with_their_log_and_the_project_shows_them(client, se
     assert weights["name"].startswith("LeNet_Sides_20")
     assert (weights["model_id"], weights["task_id"], weights["dataset_id"]) == (1, 1, sides["id"])
     assert weights in client.get("/weights?model_id=1")
-    with open(weights["logfile"]) as log:
-        assert "Train 1/8" in log.read()
+    assert "Train 1/8" in Path(weights["logfile"]).read_text()
     folder = service.storage / "weights" / str(weights["id"])
     assert {"best.pt", "last.pt", "log.txt", "metrics.jsonl"} <= {path.name for path in folder.iterdir()}
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
@@ -153,7 +153,14 @@ def test_one_image_is_answered_however_it_comes(client, project, trained, image_
 def test_segmentation_gives_masks_at_the_size_of_the_images(client, discs, discs_yaml):
     project = client.post("/projects", {"name": "Segment", "task_id": 2})
     body = training(
-        discs, project, model_id=2, Epochs="12", Batch_size="2", Input_height="32", Input_width="32", Learning_rate="5e-3"
+        discs,
+        project,
+        model_id=2,
+        Epochs="12",
+        Batch_size="2",
+        Input_height="32",
+        Input_width="32",
+        Learning_rate="5e-3",
     )
     trained = client.post("/train", body)
     assert client.wait(trained["process_id"])["process_status"] == "finished"
@@ -184,8 +191,8 @@ def test_fine_tuning_starts_from_the_weights_and_says_so(client, sides, project,
     weights = client.get(f"/weights/{answer['weight_id']}")
     assert weights["pretrained_on"] == trained["weight_id"]
     assert "categorical_accuracy=1.000" in status["process_data"]
-    with open(weights["logfile"]) as log:
-        assert f"Started from weights {trained['weight_id']}; drawn anew: nothing" in log.read()
+    said = f"Started from weights {trained['weight_id']}; drawn anew: nothing"
+    assert said in Path(weights["logfile"]).read_text()
 
 
 def test_a_seed_makes_two_trainings_bit_identical(client, service, sides, project):

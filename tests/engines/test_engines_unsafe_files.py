@@ -1,10 +1,10 @@
 import pickle
 
 import pytest
+from test_engines_contract import CLASSIFICATION
 
 from app.engines import get_engine
 from app.errors import JobFailure
-from test_engines_contract import CLASSIFICATION
 
 
 class Payload:

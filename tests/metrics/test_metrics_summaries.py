@@ -31,7 +31,9 @@ def test_a_small_segmentation_is_counted_as_one_would_on_paper():
     assert summary["iou_per_class"] == pytest.approx({"a": 0.75, "b": 0.75})
 
 
-@pytest.mark.parametrize(("classes", "name"), [([], "foreground"), (["nucleus"], "nucleus"), (["back", "cell"], "cell")])
+@pytest.mark.parametrize(
+    ("classes", "name"), [([], "foreground"), (["nucleus"], "nucleus"), (["back", "cell"], "cell")]
+)
 def test_the_one_foreground_class_has_its_name(classes, name):
     map_of_ones = np.ones((2, 2), dtype=int)
 

@@ -111,12 +111,14 @@ def test_an_id_was_assigned_however_it_was(repository):
     assert {reserved, deleted, 7, present} <= set(range(1, present + 1))
 
 
-def test_what_is_returned_and_taken_are_copies(repository):
+def test_what_is_returned_and_taken_are_copies(repository, storage, settle):
     given = {"classes": ["a"], "splits": {"test": 1}}
     returned = repository.add(given)
     given["classes"].append("given")
     returned["classes"].append("returned")
-    for record in (repository.get(1), repository.all()[0], repository.find(id=1)[0], repository.update(1)):
+    settle(storage.path)
+    for read in (lambda: repository.get(1), lambda: repository.all()[0], lambda: repository.update(1)):
+        record = read()
         assert record == {"id": 1, "classes": ["a"], "splits": {"test": 1}}
         record["classes"].append("b")
         record["splits"]["test"] = 2

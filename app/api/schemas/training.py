@@ -78,7 +78,7 @@ class RequestedProperties(fields.List):
             raise self.make_error("json") from error
 
 
-class TrainingRequestSchema(ma.Schema):
+class TrainingReferencesSchema(ma.Schema):
     """Other keys are ignored in this one request: old clients send `pretraining_id` and the like."""
 
     class Meta:
@@ -92,6 +92,9 @@ class TrainingRequestSchema(ma.Schema):
         allow_none=True,
         metadata={"description": "The weights to start from; null or absent for a training from scratch."},
     )
+
+
+class TrainingRequestSchema(TrainingReferencesSchema):
     properties = RequestedProperties(
         fields.Nested(RequestedPropertySchema),
         load_default=list,
@@ -101,7 +104,7 @@ class TrainingRequestSchema(ma.Schema):
     )
 
 
-class TrainingFormSchema(TrainingRequestSchema):
+class TrainingFormSchema(TrainingReferencesSchema):
     """The same as a form, where `properties` is JSON text; only documents it."""
 
     properties = fields.String(

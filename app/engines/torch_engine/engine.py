@@ -10,6 +10,7 @@ from pathlib import Path
 import monai
 import numpy as np
 import torch
+import torch._dynamo  # the first optimizer imports it: two seconds of every job, unless the worker has done it before
 from torch import Tensor, nn
 
 from app.engines.torch_engine import architectures

@@ -1,0 +1,48 @@
+import json
+import math
+
+from test_training_loading import config_for
+
+from app.engines import get_engine
+from app.runs.layout import StorageLayout
+from app.training.checkpoints import read_card, save_epoch
+
+
+def save(folder, config, network, **values):
+    save_epoch(folder, network, config, **{"epoch": 1, "value": 0.5, "is_best": True, "is_complete": True} | values)
+
+
+def test_weights_can_be_used_once_the_card_is_there(tmp_path):
+    folder = StorageLayout(tmp_path).weights(3)
+    folder.path.mkdir(parents=True)
+    config = config_for()
+
+    assert not folder.has_weights()
+    save(folder, config, get_engine("torch").build(config))
+
+    assert folder.has_weights()
+    assert read_card(folder) == config
+
+
+def test_a_worse_epoch_leaves_the_best_weights_alone(tmp_path):
+    folder = StorageLayout(tmp_path).weights(3)
+    folder.path.mkdir(parents=True)
+    first, second = (get_engine("torch").build(config_for(seed=seed)) for seed in (1, 2))
+
+    save(folder, config_for(), first)
+    best, last = folder.best.read_bytes(), folder.last.read_bytes()
+    save(folder, config_for(), second, epoch=2, is_best=False)
+
+    assert folder.best.read_bytes() == best
+    assert folder.last.read_bytes() != last
+    assert json.loads(folder.card.read_text())["epoch"] == 1
+
+
+def test_a_value_that_is_not_known_is_null_in_the_card(tmp_path):
+    folder = StorageLayout(tmp_path).weights(3)
+    folder.path.mkdir(parents=True)
+
+    save(folder, config_for(), get_engine("torch").build(config_for()), value=math.nan, is_complete=False)
+
+    card = json.loads(folder.card.read_text())
+    assert card["value"] is None and card["is_complete"] is False

@@ -1,0 +1,126 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from app.datasets.yaml_format import read_file
+from app.errors import JobFailure
+from app.settings import Settings
+from app.training.config import TrainingConfig
+from app.training.loading import Loader, SampleReader
+from app.training.remote import LocalCopies
+
+ROTATE = "AugRotate angle=[-30,30]"
+
+
+def config_for(**values):
+    plain = {
+        "task": "classification", "architecture": "lenet", "classes": ("a", "b"), "channels": 1, "learning_rate": 1e-3,
+        "loss": "cross_entropy", "metric": "categorical_accuracy", "epochs": 1, "batch_size": 4, "input_height": 10,
+        "input_width": 12, "optimizer": "adam", "weight_decay": 0.0, "seed": 3,
+    }  # fmt: skip
+    return TrainingConfig(**plain | values)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Eleven images of 8 x 10 pixels, image i of value 20 i, with classes in turn."""
+    for index in range(11):
+        Image.fromarray(np.full((8, 10), 20 * index, np.uint8)).save(tmp_path / f"{index}.png")
+    lines = [f"  - {{location: {index}.png, label: {'ab'[index % 2]}}}" for index in range(11)]
+    (tmp_path / "set.yml").write_text("classes: [a, b]\nimages:\n" + "\n".join(lines) + "\n")
+    return tmp_path
+
+
+def loader_for(folder, *, config=None, indexes=range(11), **options):
+    config = config or config_for()
+    description = read_file(folder / "set.yml", 10_000)
+    copies = LocalCopies(folder / "copies", Settings())
+    reader = SampleReader(description, folder, config, copies, max_pixels=10_000)
+    return Loader(reader, indexes, config, "training", **options)
+
+
+def test_every_sample_comes_once_an_epoch_the_last_partial_batch_included(folder):
+    loader = loader_for(folder, is_shuffled=True)
+
+    batches = list(loader.batches(1))
+
+    assert [len(batch.indexes) for batch in batches] == [4, 4, 3]
+    assert sorted(index for batch in batches for index in batch.indexes) == list(range(11))
+    assert (loader.sample_count, loader.batch_count) == (11, 3)
+
+
+def test_images_and_targets_are_those_of_their_indexes(folder):
+    for batch in loader_for(folder, is_shuffled=True).batches(1):
+        assert batch.images.shape[1:] == (1, 10, 12) and batch.images.dtype == np.float32
+        for index, image, target in zip(batch.indexes, batch.images, batch.targets, strict=True):
+            np.testing.assert_allclose(image, 20 * index / 255, atol=1e-6)
+            assert target == index % 2
+
+
+def test_the_order_changes_with_epoch_and_seed_and_repeats_for_the_same(folder):
+    def order(epoch, seed=3):
+        loader = loader_for(folder, config=config_for(seed=seed), is_shuffled=True)
+        return [index for batch in loader.batches(epoch) for index in batch.indexes]
+
+    assert order(1) == order(1)
+    assert order(1) != order(2)
+    assert order(1) != order(1, seed=4)
+    assert [index for batch in loader_for(folder).batches(1) for index in batch.indexes] == list(range(11))
+
+
+def test_augmentation_depends_on_seed_epoch_and_sample_and_not_on_the_batch(folder):
+    Image.fromarray(np.arange(80, dtype=np.uint8).reshape(8, 10)).save(folder / "0.png")
+
+    def first_image(epoch, batch_size=4, seed=3):
+        config = config_for(training_augmentations=ROTATE, batch_size=batch_size, seed=seed)
+        return next(iter(loader_for(folder, config=config).batches(epoch))).images[0]
+
+    np.testing.assert_array_equal(first_image(1), first_image(1, batch_size=7))
+    assert np.abs(first_image(1) - first_image(2)).max() > 0
+    assert np.abs(first_image(1) - first_image(1, seed=9)).max() > 0
+
+
+def test_a_text_that_gives_floats_is_not_scaled_again(folder):
+    config = config_for(training_augmentations="AugToFloat32 divisor=10")
+
+    batch = next(iter(loader_for(folder, config=config).batches(1)))
+
+    np.testing.assert_allclose(batch.images[3], 60 / 10)
+
+
+def test_masks_keep_their_classes_whatever_the_size_and_the_text(tmp_path):
+    Image.fromarray(np.zeros((8, 10), np.uint8)).save(tmp_path / "0.png")
+    mask = np.zeros((8, 10), np.uint8)
+    mask[2:6, 3:8] = 255
+    Image.fromarray(mask).save(tmp_path / "m.png")
+    (tmp_path / "set.yml").write_text("classes: [cell]\nimages:\n  - {location: 0.png, label: m.png}\n")
+    config = config_for(
+        task="segmentation", architecture="unet", classes=("cell",), input_height=64, input_width=50,
+        training_augmentations="AugToFloat32 divisor=255 divisor_gt=255",
+    )  # fmt: skip
+
+    (batch,) = loader_for(tmp_path, config=config, indexes=[0]).batches(1)
+
+    assert batch.targets.shape == (1, 64, 50)
+    assert set(np.unique(batch.targets)) == {0, 1}
+    assert batch.targets.mean() == pytest.approx(20 / 80, abs=0.01)
+
+
+def test_a_grey_image_becomes_colour_for_weights_trained_on_colour(folder):
+    batch = next(iter(loader_for(folder, config=config_for(channels=3)).batches(1)))
+
+    assert batch.images.shape[1] == 3
+    np.testing.assert_allclose(batch.images[2], 40 / 255, atol=1e-6)
+
+
+def test_a_missing_image_fails_with_its_name(folder):
+    (folder / "5.png").unlink()
+
+    with pytest.raises(JobFailure, match=r"5\.png"):
+        list(loader_for(folder).batches(1))
+
+
+def test_leaving_early_ends_the_reading(folder):
+    batches = loader_for(folder).batches(1)
+    next(batches)
+    batches.close()

@@ -1,0 +1,101 @@
+import math
+
+import numpy as np
+import pytest
+from test_training_loading import config_for, folder, loader_for
+
+from app.engines import get_engine
+from app.training.loop import clock, train
+
+__all__ = ["folder"]
+
+
+class Notes:
+    """Keeps what the loop tells."""
+
+    def __init__(self):
+        self.lines, self.scores, self.saves = [], [], []
+
+    def progress(self, line, fraction, eta_seconds):
+        self.lines.append((line, fraction, eta_seconds))
+
+    def epoch_scores(self, scores):
+        self.scores.append(scores)
+
+    def save(self, network, *, epoch, value, is_best, is_complete):
+        self.saves.append((epoch, value, is_best, is_complete))
+
+
+def run(folder, *, validation=True, should_stop=lambda: False, **values):
+    config = config_for(**{"epochs": 3} | values)
+    notes = Notes()
+    network = get_engine("torch").build(config)
+    training = loader_for(folder, config=config, indexes=range(7), is_shuffled=True)
+    held_out = loader_for(folder, config=config, indexes=range(7, 11)) if validation else None
+    return train(network, training, held_out, config, notes, should_stop), notes, network
+
+
+def test_each_epoch_trains_and_validates_every_sample(folder):
+    outcome, notes, _ = run(folder)
+
+    assert [(scores.epoch, scores.split, scores.samples) for scores in notes.scores] == [
+        (1, "training", 7), (1, "validation", 4), (2, "training", 7),
+        (2, "validation", 4), (3, "training", 7), (3, "validation", 4),
+    ]  # fmt: skip
+    assert (outcome.epoch, outcome.is_stopped) == (3, False)
+
+
+def test_validation_loss_is_the_mean_over_samples_and_not_over_batches(folder):
+    _, notes, network = run(folder, epochs=1, batch_size=3)
+    config = config_for(batch_size=4)
+    (batch,) = loader_for(folder, config=config, indexes=range(7, 11)).batches(1)
+
+    at_once = network.evaluate_batch(batch.images, batch.targets)
+
+    assert notes.scores[1].loss == pytest.approx(at_once.loss, rel=1e-5)
+
+
+@pytest.mark.parametrize(("metric", "better"), [("categorical_accuracy", max), ("mean_squared_error", min)])
+def test_the_best_epoch_is_that_of_the_best_validation_value(folder, metric, better):
+    outcome, notes, _ = run(folder, epochs=6, metric=metric, learning_rate=0.02)
+
+    values = [scores.metric for scores in notes.scores if scores.split == "validation"]
+    assert outcome.best_value == better(values)
+    assert outcome.best_epoch == values.index(better(values)) + 1
+    assert [epoch for epoch, _, is_best, _ in notes.saves if is_best][-1] == outcome.best_epoch
+    assert [epoch for epoch, *_ in notes.saves] == [1, 2, 3, 4, 5, 6]
+
+
+def test_without_validation_the_training_split_decides(folder):
+    outcome, notes, _ = run(folder, validation=False)
+
+    assert {scores.split for scores in notes.scores} == {"training"}
+    assert outcome.best_value == max(scores.metric for scores in notes.scores)
+
+
+@pytest.mark.parametrize(("steps", "epoch", "is_best"), [(1, 1, True), (4, 2, False)])
+def test_a_stop_is_obeyed_at_the_next_step_and_the_network_is_saved(folder, steps, epoch, is_best):
+    asked = iter([False] * steps + [True] * 10)
+
+    outcome, notes, _ = run(folder, should_stop=lambda: next(asked))
+
+    assert (outcome.epoch, outcome.is_stopped) == (epoch, True)
+    assert notes.saves[-1][0] == epoch and notes.saves[-1][2:] == (is_best, False)
+    assert math.isnan(notes.saves[-1][1])
+
+
+def test_the_progress_line_says_all_that_a_person_wants(folder):
+    _, notes, _ = run(folder)
+
+    line, fraction, eta_seconds = notes.lines[1]
+    assert line.startswith("Train 1/3 - batch 2/2 - cross_entropy=")
+    assert " - categorical_accuracy=" in line and " img/s - ETA 0:" in line
+    assert fraction == pytest.approx(7 / 33) and eta_seconds > 0
+    fractions = [fraction for _, fraction, _ in notes.lines]
+    assert fractions == sorted(fractions) and fractions[-1] == 1
+    assert np.isclose(notes.lines[-1][2], 0)
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (41.4, "0:41"), (3599.6, "1:00:00"), (7325, "2:02:05")])
+def test_durations_are_written_as_people_write_them(seconds, text):
+    assert clock(seconds) == text
