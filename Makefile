@@ -29,5 +29,5 @@ check: install ## Check style, format, types and who imports whom
 fuzz: install ## Try the whole API with generated requests
 	@$(BIN)/python tests/api/fuzz.py
 
-clean: ## Remove what was installed and made, but never storage/
-	rm -rf .venv build dist demo datasets *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+clean: ## Remove what was installed and made, but never storage/ and datasets/
+	rm -rf .venv build dist demo *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -33,7 +33,10 @@ def main() -> None:
 
 @main.command()
 def init() -> None:
-    """Make the storage folder and fill in what is missing: tasks, models, properties, shipped datasets."""
+    """Make the storage folder, and what is missing in it.
+
+    That is the records of tasks, models, properties and shipped datasets; what you changed stays as it is.
+    """
     from app.jobs.initialisation import initialise
     from app.jobs.services import open_services
 
@@ -50,7 +53,10 @@ def init() -> None:
     help="File of the programs to run, one `name: command` a line.  [default: the Procfile of the clone]",
 )
 def serve(procfile: Path) -> None:
-    """Run web, workers and the embedded Redis in the foreground until Ctrl-C."""
+    """Run the service until Ctrl-C.
+
+    Web server, workers and, unless REDIS_URL names one, a Redis, all in the foreground.
+    """
     from app.launcher import serve as run_service
 
     run_service(Settings.from_environment(), procfile)
@@ -58,7 +64,7 @@ def serve(procfile: Path) -> None:
 
 @main.command()
 def redis() -> None:
-    """Run the embedded Redis of the storage folder alone."""
+    """Run the embedded Redis alone."""
     from app.embedded_redis import run
 
     run(Settings.from_environment())
@@ -66,7 +72,10 @@ def redis() -> None:
 
 @main.command()
 def demo() -> None:
-    """Train and test on real images through the REST API, with everything in the folder demo/."""
+    """Train and test on real images by REST.
+
+    A service of its own is started for it, with all files in the folder demo/ of the clone.
+    """
     from app.demo.story import run_demo
 
     run_demo()

@@ -69,8 +69,8 @@ def main():
                 return 0
             say("Installing into {0}".format(VENV))
             make_environment()
-            install_packages()
-            make_datasets()
+            install_packages(lock)
+            make_datasets(lock)
             write_stamp()
         say("Installed in {0:.0f} s".format(time.time() - began))
         return 0
@@ -188,24 +188,28 @@ def has_usable_environment():
         return False
 
 
-def install_packages():
+def install_packages(lock):
     """Install the project with its dependencies, at the versions of constraints.txt."""
     with Step("Installing the dependencies (about 1.5 GB, some minutes; details in .venv/install.log)"):
         run_logged(
             [PYTHON, "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--progress-bar", "off"]
             + ["-c", "constraints.txt", "-e", ".[dev]"],
             "pip failed",
+            lock,
         )
 
 
-def make_datasets():
+def make_datasets(lock):
     """Make the datasets of the demonstration and the tests."""
     with Step("Making the datasets digits and nuclei"):
-        run_logged([PYTHON, "-m", "app.datasets.shipped", DATASETS], "the datasets cannot be made")
+        run_logged([PYTHON, "-m", "app.datasets.shipped", DATASETS], "the datasets cannot be made", lock)
 
 
-def run_logged(command, fault):
-    """Run a command with its output in the log; show now and then what it does."""
+def run_logged(command, fault, lock):
+    """Run a command with its output in the log; show now and then what it does.
+
+    The command holds the lock too: when this process is killed, the next set-up waits until the command has ended.
+    """
     with open(LOG, "a") as log:
         log.write("$ {0}\n".format(" ".join(command)))
         process = subprocess.Popen(
@@ -216,13 +220,14 @@ def run_logged(command, fault):
             stderr=subprocess.STDOUT,
             universal_newlines=True,
             errors="replace",
+            pass_fds=[lock.fileno()],
         )
         lines = []
         shown = time.time()
         for line in process.stdout:
             lines.append(line)
             log.write(line)
-            if time.time() - shown > 10:
+            if time.time() - shown > 10 and not line.startswith("WARNING"):
                 say("    {0}".format(line.strip()[:100]))
                 shown = time.time()
         if process.wait():

@@ -12,7 +12,7 @@ from app.api.schemas.inference import (
     SingleInferenceUploadSchema,
 )
 from app.api.services import services
-from app.jobs.submission import start_inference, start_single_inference
+from app.jobs.inference_start import start_inference, start_single_inference
 
 blueprint = Blueprint("inference", __name__, description="Predict with trained weights")
 

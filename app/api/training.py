@@ -9,7 +9,7 @@ from app.api.schemas.training import (
     TrainingStartedSchema,
 )
 from app.api.services import services
-from app.jobs.submission import start_training
+from app.jobs.training_start import start_training
 
 blueprint = Blueprint("training", __name__, description="Train a model on a dataset")
 

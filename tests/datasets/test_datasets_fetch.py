@@ -117,8 +117,10 @@ def test_content_up_to_the_limit_is_returned(get):
 
 
 def test_endless_content_is_left(get):
+    started = time.monotonic()
     with pytest.raises(TooLarge):
         get("endless")
+    assert time.monotonic() - started < 5
 
 
 @pytest.mark.parametrize("path", ["drip", "openend", "headerdrip"])
@@ -138,7 +140,7 @@ def test_silent_server_is_left_when_the_time_is_over(get):
     ("path", "said"),
     [
         ("absent", "answered 404 Not Found"),
-        ("short", "ended after 4 of 8 bytes|the connection failed"),
+        ("short", "the connection failed"),
         ("packed", "compressed though it was not asked to"),
         ("loop", "redirects more than 5 times"),
         ("nowhere", "a redirect to nowhere"),
@@ -205,6 +207,7 @@ def test_what_is_no_http_url_is_refused(url):
 def test_public_and_private_addresses_are_told_apart():
     assert is_public("8.8.8.8")
     assert is_public("2001:4860:4860::8888")
+    assert is_public("::ffff:8.8.8.8")
     assert not is_public("fd00::1")
     assert not is_public("::ffff:10.0.0.1")
     assert not is_public("no address")

@@ -9,7 +9,7 @@ from app.jobs import processes
 from app.jobs.deletion import delete_dataset, delete_project, delete_weights
 from app.jobs.queue import JobQueue
 from app.jobs.services import Services
-from app.jobs.submission import start_training
+from app.jobs.training_start import start_training
 from app.runs.reader import read_state
 from app.runs.state import FAILED, FINISHED, STARTED, STOPPED, RunState
 from app.runs.writer import RunWriter

@@ -9,10 +9,11 @@ from redis import Redis
 
 from app.errors import Conflict, InvalidInput, QueueUnavailable
 from app.files import write_json
+from app.jobs.inference_start import start_inference, start_single_inference
 from app.jobs.queue import JobQueue
 from app.jobs.registration import register_dataset
 from app.jobs.services import Services
-from app.jobs.submission import start_inference, start_single_inference, start_training
+from app.jobs.training_start import start_training
 from app.runs.reader import read_config, read_state
 from app.runs.state import QUEUED
 

@@ -1,0 +1,71 @@
+"""What a request for a process refers to, checked; every fault is laid at the field that refers."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from app.datasets.description import Description
+from app.errors import Conflict, InvalidInput, JobFailure, NotFound
+from app.jobs.datasets import open_dataset
+from app.jobs.services import Services
+from app.repositories.repository import Repository
+from app.training.checkpoints import read_card
+from app.training.config import TrainingConfig
+
+
+def referenced(repository: Repository, request: Mapping, field: str) -> dict:
+    """Return the record whose id a field of the request holds.
+
+    Raises:
+        InvalidInput: for an id that no record has.
+    """
+    try:
+        return repository.get(request[field])
+    except NotFound as error:
+        raise InvalidInput.at(field, error.message) from error
+
+
+def check_same_task(first: Mapping, **others: Mapping) -> None:
+    """Make sure that the other records, named as their fields are without `_id`, are of the first one's task."""
+    for name, record in others.items():
+        if record["task_id"] != first["task_id"]:
+            raise InvalidInput.at(
+                f"{name}_id",
+                f"The {name} {record['name']!r} is of task {record['task_id']}, the model of task {first['task_id']}; "
+                "choose ones of the same task.",
+            )
+
+
+def usable_card(services: Services, weights: Mapping) -> TrainingConfig:
+    """Return what weights were trained with.
+
+    Raises:
+        Conflict: while they have no file.
+    """
+    folder = services.storage.weights(weights["id"])
+    if not folder.has_weights():
+        raise Conflict(
+            f"Weights {weights['id']} have no file yet; wait until their training has saved its first epoch."
+        )
+    return read_card(folder)
+
+
+def check_channels(channels: int, trained: int, field: str) -> None:
+    """Make sure that images can become what weights were trained on: grey and colour become each other."""
+    if channels != trained and not {channels, trained} <= {1, 3}:
+        raise InvalidInput.at(field, f"The dataset has {channels} planes, but the weights were trained on {trained}.")
+
+
+def opened_description(dataset: Mapping) -> Description:
+    """Read the service's copy of a dataset's description."""
+    with fault_of("dataset_id"):
+        return open_dataset(dataset).description
+
+
+@contextmanager
+def fault_of(field: str) -> Iterator[None]:
+    """Lay the fault of what a field refers to at the field."""
+    try:
+        yield
+    except (JobFailure, InvalidInput) as error:
+        faults = [fault for faults in error.errors.values() for fault in faults] or [error.message]
+        raise InvalidInput(error.message, {field: faults}) from error

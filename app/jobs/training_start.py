@@ -1,0 +1,164 @@
+"""Start a training: everything is checked before anything is stored, then stored, then enqueued."""
+
+import shutil
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from app.augment.parser import parse
+from app.augment.signatures import moves_pixels
+from app.datasets.checks import check_trainable
+from app.errors import InvalidInput
+from app.jobs import queue
+from app.jobs.registration import channels_of
+from app.jobs.request_checks import (
+    check_channels,
+    check_same_task,
+    fault_of,
+    opened_description,
+    referenced,
+    usable_card,
+)
+from app.jobs.services import Services
+from app.jobs.submission import forget, show_in_project, submit
+from app.training.config import TrainingConfig, resolve_properties
+from app.zoo.architectures import SEGMENTATION
+
+LONGEST_WEIGHTS_NAME = 200
+
+
+def start_training(services: Services, request: Mapping) -> dict:
+    """Check, store and enqueue a training.
+
+    Args:
+        services: the opened service.
+        request: `project_id`, `model_id`, `dataset_id`, `weights_id` (or None) and `properties`.
+
+    Returns:
+        The answer of `POST /train`.
+
+    Raises:
+        InvalidInput: naming every field that cannot be used.
+        Conflict: when the initial weights have no file yet.
+        QueueUnavailable: when Redis cannot be reached; nothing is left behind then.
+    """
+    database = services.database
+    model = referenced(database.models, request, "model_id")
+    dataset = referenced(database.datasets, request, "dataset_id")
+    project = referenced(database.projects, request, "project_id")
+    check_same_task(model, dataset=dataset, project=project)
+    initial = _initial_weights(services, request.get("weights_id"), model)
+    config, texts = _resolved(services, request, model, dataset, initial)
+    services.queue.check()
+
+    weights_id = database.weights.reserve_id()
+    run_config = {
+        "type": queue.TRAINING,
+        "description": _description(model, dataset, project, weights_id),
+        "weights_id": weights_id,
+        "initial_weights_id": initial["id"] if initial else None,
+        "project_id": project["id"],
+        "dataset": {key: dataset[key] for key in ("id", "name", "path", "folder")},
+        "training": config.to_dict(),
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    record = _weights_record(run_config, model, dataset, texts)
+    folder = services.storage.weights(weights_id)
+
+    def store(process_id: str) -> None:
+        folder.path.mkdir(parents=True)
+        folder.log.touch()
+        database.weights.add(record | {"process_id": process_id, "logfile": str(folder.log)})
+
+    def undo() -> None:
+        forget(database.weights, weights_id)
+        shutil.rmtree(folder.path, ignore_errors=True)
+
+    process_id = submit(services, run_config, store, undo)
+    show_in_project(database.projects, project["id"], modelweights_id=weights_id)
+    return {"result": "ok", "process_id": process_id, "weight_id": weights_id}
+
+
+def _resolved(
+    services: Services, request: Mapping, model: Mapping, dataset: Mapping, initial: Mapping | None
+) -> tuple[TrainingConfig, dict[int, str | None]]:
+    """Return the config of a training, and the text of each property by id."""
+    task = services.database.tasks.get(model["task_id"])["name"].lower()
+    with fault_of("dataset_id"):
+        description = opened_description(dataset)
+        check_trainable(description, task)
+    resolved = resolve_properties(
+        request.get("properties") or (),
+        services.database.properties.all(),
+        _allowed(services, model, dataset),
+        model["architecture"],
+    )
+    config = TrainingConfig(
+        task=task,
+        architecture=model["architecture"],
+        classes=tuple(description.classes),
+        channels=_input_channels(services, dataset, initial),
+        **resolved.values,
+    )
+    _check_test_augmentations(config)
+    return config, resolved.texts
+
+
+def _description(model: Mapping, dataset: Mapping, project: Mapping, weights_id: int) -> str:
+    """Return what `rq info` and the log call the job."""
+    return f'train {model["name"]} on {dataset["name"]} (project "{project["name"]}", weights {weights_id})'
+
+
+def _weights_record(run_config: Mapping, model: Mapping, dataset: Mapping, texts: Mapping[int, str | None]) -> dict:
+    ending = f"_{datetime.now():%Y-%m-%d_%H:%M:%S}"
+    return {
+        "id": run_config["weights_id"],
+        "name": f"{model['name']}_{dataset['name']}"[: LONGEST_WEIGHTS_NAME - len(ending)] + ending,
+        "model_id": model["id"],
+        "task_id": model["task_id"],
+        "dataset_id": dataset["id"],
+        "pretrained_on": run_config["initial_weights_id"],
+        "project_id": run_config["project_id"],
+        "settings": {str(property_id): text for property_id, text in texts.items()},
+        "created_at": run_config["created_at"],
+    }
+
+
+def _initial_weights(services: Services, weights_id: int | None, model: Mapping) -> dict | None:
+    if weights_id is None:
+        return None
+    weights = referenced(services.database.weights, {"weights_id": weights_id}, "weights_id")
+    if weights["model_id"] != model["id"]:
+        raise InvalidInput.at(
+            "weights_id", f"Weights {weights_id} are of model {weights['model_id']}, not of model {model['id']}."
+        )
+    usable_card(services, weights)
+    return weights
+
+
+def _input_channels(services: Services, dataset: Mapping, initial: Mapping | None) -> int:
+    """Return the depth the network sees; weights trained on grey or colour keep theirs, images are converted to it."""
+    channels = channels_of(dataset)
+    if initial is None:
+        return channels
+    trained = usable_card(services, initial).channels
+    check_channels(channels, trained, "weights_id")
+    return trained
+
+
+def _allowed(services: Services, model: Mapping, dataset: Mapping) -> list[dict]:
+    rows = services.database.allowed_properties.find(model_id=model["id"])
+    of_dataset = [row for row in rows if row["dataset_id"] == dataset["id"]]
+    return of_dataset + [row for row in rows if row["dataset_id"] is None]
+
+
+def _check_test_augmentations(config: TrainingConfig) -> None:
+    """Refuse, for segmentation, test augmentations after which a mask no longer lies on its source image."""
+    if config.task != SEGMENTATION:
+        return
+    moving = moves_pixels(parse(config.test_augmentations))
+    if moving:
+        message = (
+            f"Test augmentations: {moving[0]} moves pixels, so that predicted masks would not fit their images; "
+            "leave it out of the test text."
+        )
+        raise InvalidInput("Test augmentations: " + message.partition(": ")[2], {"Test augmentations": [message]})
