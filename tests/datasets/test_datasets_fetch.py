@@ -208,6 +208,7 @@ def test_public_and_private_addresses_are_told_apart():
     assert is_public("8.8.8.8")
     assert is_public("2001:4860:4860::8888")
     assert is_public("::ffff:8.8.8.8")
+    assert not is_public("::ffff:224.0.0.1")
     assert not is_public("fd00::1")
     assert not is_public("::ffff:10.0.0.1")
     assert not is_public("no address")

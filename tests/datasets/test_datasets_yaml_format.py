@@ -98,8 +98,16 @@ def test_all_problems_are_told_at_once_in_the_order_of_their_lines():
     assert "did you mean 'name'?" in problems[0]
 
 
+def test_problems_found_late_stand_at_their_line():
+    problems = problems_of("split: {training: [9]}\nimages:\n  - a.png\n  - a.png\nname: [x]\n")
+    assert [problem[:6] for problem in problems] == ["line 1", "line 4", "line 5"]
+
+
 def test_the_number_of_listed_problems_is_limited():
-    text = "classes: [ant]\nimages:\n" + "".join(f"  - {{location: {i}.png, label: at{i}}}\n" for i in range(3000))
+    classes = ", ".join(f"a very long name of an ant number {index}" for index in range(1000))
+    text = f"classes: [{classes}]\nimages:\n" + "".join(
+        f"  - {{location: {i}.png, label: a very long name of a bee number {i}}}\n" for i in range(3000)
+    )
     started = time.perf_counter()
     problems = problems_of(text)
     assert len(problems) == MOST_PROBLEMS + 1
