@@ -108,11 +108,11 @@ def test_the_number_of_listed_problems_is_limited():
     text = f"classes: [{classes}]\nimages:\n" + "".join(
         f"  - {{location: {i}.png, label: a very long name of a bee number {i}}}\n" for i in range(3000)
     )
-    started = time.perf_counter()
+    started = time.process_time()
     problems = problems_of(text)
     assert len(problems) == MOST_PROBLEMS + 1
     assert problems[-1] == f"{3000 - MOST_PROBLEMS} more problems are not listed."
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 6
 
 
 def test_labels_are_not_judged_by_broken_classes():
