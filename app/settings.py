@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from hashlib import sha256
 from pathlib import Path
 from tempfile import gettempdir
+from urllib.parse import quote
 
 from app.errors import ConfigurationError
 
@@ -121,4 +122,4 @@ class Settings:
     @property
     def queue_url(self) -> str:
         """The URL that web and workers connect to."""
-        return self.redis_url or f"unix://{self.redis_socket}"
+        return self.redis_url or f"unix://{quote(str(self.redis_socket))}"

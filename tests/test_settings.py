@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
 from app.errors import ConfigurationError
 from app.settings import LONGEST_SOCKET_PATH, Settings
@@ -28,6 +29,15 @@ def test_every_option_is_read_from_its_variable():
 def test_a_bad_value_is_refused_with_variable_value_and_what_is_expected(variable, text):
     with pytest.raises(ConfigurationError, match=f"{variable}='{text}' cannot be used: a "):
         Settings.from_environment({variable: text})
+
+
+def test_the_queue_url_of_the_embedded_redis_names_its_socket_whatever_the_folder_is_called():
+    settings = Settings(storage_dir=Path("/srv/50% of #1?"))
+
+    socket = Redis.from_url(settings.queue_url).connection_pool.connection_kwargs["path"]
+
+    assert socket == str(settings.redis_socket)
+    assert Settings(redis_url="redis://host:1/0").queue_url == "redis://host:1/0"
 
 
 def test_the_socket_path_stays_short_enough_for_the_kernel():
