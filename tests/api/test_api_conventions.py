@@ -201,6 +201,17 @@ def test_allowed_origins_may_read_answers_errors_and_preflights(client):
     assert "PUT" in answer.access_control_allow_methods and "Content-Type" in answer.access_control_allow_headers
 
 
+def test_a_preflight_of_an_unknown_path_passes_so_that_the_page_is_told_of_the_404(client):
+    headers = {"Origin": ORIGIN, "Access-Control-Request-Method": "POST"}
+
+    answer = client.options("/backend/processImage", headers=headers)
+
+    assert answer.status == "204 No Content" and answer.data == b""
+    assert answer.access_control_allow_origin == ORIGIN and "POST" in answer.access_control_allow_methods
+    assert client.options("/backend/processImage").status_code == 404
+    assert client.post("/backend/processImage", headers={"Origin": ORIGIN}).status_code == 404
+
+
 def test_other_origins_may_not(client):
     answer = client.get("/backend/tasks", headers={"Origin": "http://elsewhere.example"})
     assert answer.access_control_allow_origin is None and "Origin" in answer.vary

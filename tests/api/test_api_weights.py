@@ -2,13 +2,14 @@
 
 from api_sandbox import assert_error
 
-FIELDS = ["id", "name", "logfile", "model_id", "task_id", "dataset_id", "pretrained_on"]
+FIELDS = ["id", "name", "logfile", "model_id", "task_id", "dataset_id", "pretrained_on", "celery_id"]
 
 
 def test_weights_are_read_from_the_start_and_listed_from_their_first_file(client, toolkit, training):
     weights_id = training["weight_id"]
     record = client.get(f"/backend/weights/{weights_id}").json
     assert list(record) == FIELDS
+    assert record["celery_id"] == training["process_id"]
     assert client.get("/backend/weights?model_id=1").json == []
     toolkit.storage.weights(weights_id).card.write_text("{}")
     assert client.get("/backend/weights/?model_id=1").json == [record]

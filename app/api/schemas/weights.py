@@ -13,6 +13,7 @@ WEIGHTS = {
     "task_id": 1,
     "dataset_id": 1,
     "pretrained_on": None,
+    "celery_id": "ec63b923-850a-4d1d-aa24-e9d54a942c1b",
 }
 RENAMED = {"id": 3, "name": "my best one"}
 KEPT = {"description": "Clients may send it back; it stays as it is."}
@@ -27,6 +28,11 @@ class WeightsSchema(ma.Schema):
     dataset_id = Id(required=True, allow_none=True)
     pretrained_on = Id(
         required=True, allow_none=True, metadata={"description": "The weights that the training began with."}
+    )
+    celery_id = fields.String(
+        attribute="process_id",
+        allow_none=True,
+        metadata={"description": "The process id of the training, under the name that the toolkit's GUI reads."},
     )
 
 
@@ -44,6 +50,7 @@ class WeightsChangeSchema(ma.Schema):
     task_id = Id(allow_none=True, metadata=KEPT)
     dataset_id = Id(allow_none=True, metadata=KEPT)
     pretrained_on = Id(allow_none=True, metadata=KEPT)
+    celery_id = Text(longest=64, shortest=0, allow_none=True, metadata=KEPT)
 
 
 class WeightsPathChangeSchema(WeightsChangeSchema):
