@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test check fuzz clean
+.PHONY: help install demo serve test check fuzz bench clean
 
 help: ## Show these words
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ check: install ## Check style, format, types and who imports whom
 
 fuzz: install ## Try the whole API with generated requests
 	@$(BIN)/python tests/api/fuzz.py
+
+bench: install ## Measure how fast images are read, beside the plain decoder
+	@$(BIN)/python benchmarks/dataset_reading.py
 
 clean: ## Remove what was installed and made, but never storage/ and datasets/
 	rm -rf .venv build dist demo *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

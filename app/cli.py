@@ -81,5 +81,22 @@ def demo() -> None:
     run_demo()
 
 
+@main.command("check-dataset")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--task", type=click.Choice(["classification", "segmentation"]), help="[default: what the labels fit]")
+@click.option("--group-by", metavar="FEATURE", help="Feature that names patients.  [default: patient_id or the like]")
+@click.option("--json", "is_json", is_flag=True, help="Print the report as JSON.")
+def check_dataset(file: Path, task: str | None, group_by: str | None, is_json: bool) -> None:
+    """Look at every image of a dataset before it is trained on.
+
+    FILE is a description in the DeepHealth dataset format. Prints counts, sizes, mean and deviation, and every problem
+    with its file. The exit code is 1 if there are errors.
+    """
+    from app.report_screen import check_and_show
+
+    if not check_and_show(file, Settings.from_environment(), task, group_by, is_json=is_json):
+        raise SystemExit(1)
+
+
 if __name__ == "__main__":
     main(prog_name="dht")

@@ -18,7 +18,7 @@ from honcho.environ import parse_procfile
 from app import embedded_redis
 from app.errors import ConfigurationError, Conflict, QueueUnavailable, StorageUnavailable
 from app.jobs.presence import listening_queues
-from app.jobs.queue import FUNCTIONS, JobQueue
+from app.jobs.queue import QUEUE_NAMES, JobQueue
 from app.program_log import ProgramLog
 from app.settings import CLONE_FOLDER, Settings
 from app.supervisor import Program, Stage, Supervisor
@@ -80,7 +80,7 @@ def arrange(programs: Sequence[Program], settings: Settings) -> list[Stage]:
     """Put Redis before all else: the others need it when they start and until they have ended."""
     first = tuple(program for program in programs if program.name == REDIS)
     others = tuple(program for program in programs if program.name != REDIS)
-    queues = {program.name for program in others} & set(FUNCTIONS)
+    queues = {program.name for program in others} & set(QUEUE_NAMES)
     started = datetime.now(UTC)
 
     def is_ready() -> bool:

@@ -79,6 +79,16 @@ class Settings:
     max_description_bytes: int = _option(
         16 * 1024**2, _count, "a number of bytes", "Largest dataset description accepted."
     )
+    max_upload_bytes: int = _option(
+        4 * 1024**3, _count, "a number of bytes", "Largest dataset file or archive uploaded."
+    )
+    max_archive_bytes: int = _option(
+        16 * 1024**3, _count, "a number of bytes", "Most bytes that an archive may unpack to, or a dataset's URLs hold."
+    )
+    max_archive_files: int = _option(100_000, _count, "a number of 1 or more", "Most members of an archive.")
+    max_archive_ratio: int = _option(
+        200, _count, "a number of 1 or more", "Most bytes that may come out of each byte of an archive."
+    )
     max_image_pixels: int = _option(100_000_000, _count, "a number of pixels", "Largest image that is decoded.")
     url_timeout_seconds: int = _option(30, _count, "a number of seconds", "Longest time a download may take.")
     stop_grace_seconds: int = _option(

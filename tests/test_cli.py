@@ -2,8 +2,10 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from app.cli import main
 from app.settings import CLONE_FOLDER
@@ -13,7 +15,7 @@ def test_help_names_every_command():
     answer = CliRunner().invoke(main, ["--help"])
 
     assert answer.exit_code == 0
-    for command in ("init", "serve", "redis", "demo"):
+    for command in ("init", "serve", "redis", "demo", "check-dataset"):
         assert f"\n  {command} " in answer.output
 
 
@@ -49,3 +51,73 @@ main({arguments!r}, standalone_mode=False)
 assert not {{"torch", "flask", "cv2", "numpy"}} & set(sys.modules), sorted(sys.modules)
 """
     subprocess.run([sys.executable, "-c", script], cwd=CLONE_FOLDER, check=True, capture_output=True)
+
+
+@pytest.fixture
+def described(tmp_path):
+    """Return a function that writes a description of `0.png` to `3.png`, which are there, and of more."""
+    for index in range(4):
+        noise = np.random.default_rng(index).integers(0, 256, (8, 8))
+        Image.fromarray(noise.astype(np.uint8)).save(tmp_path / f"{index}.png")
+
+    def write(*more: str) -> str:
+        names = [*(f"{index}.png" for index in range(4)), *more]
+        images = "".join(f"  - {{location: {name}, label: {'ab'[index % 2]}}}\n" for index, name in enumerate(names))
+        splits = f"split: {{training: [0, 1], validation: [2, 3], test: {list(range(4, len(names)))}}}\n"
+        (tmp_path / "set.yml").write_text(f"classes: [a, b]\nimages:\n{images}{splits if more else ''}")
+        return str(tmp_path / "set.yml")
+
+    return write
+
+
+def test_a_sound_dataset_is_shown_with_a_table_and_bars(described, tmp_path):
+    Image.fromarray(np.eye(8, dtype=np.uint8)).save(tmp_path / "4.png")
+
+    answer = CliRunner().invoke(main, ["check-dataset", described("4.png")])
+
+    assert answer.exit_code == 0, answer.output
+    assert "5 images for classification" in answer.output and "█" in answer.output
+    assert "AugNormalize mean=" in " ".join(answer.output.split())
+    assert answer.output.endswith("0 errors, 0 warnings\n")
+
+
+def test_a_faulty_dataset_ends_with_1_and_names_each_file(described, tmp_path):
+    (tmp_path / "broken.png").write_text("no image")
+    (tmp_path / "copy.png").write_bytes((tmp_path / "1.png").read_bytes())
+
+    answer = CliRunner().invoke(main, ["check-dataset", described("broken.png", "copy.png", "absent.png")])
+
+    assert answer.exit_code == 1
+    for line in ("broken.png' ", "'copy.png' (test) is the same image as '1.png'", "'absent.png' does not exist."):
+        assert line in answer.output
+    assert answer.output.endswith("3 errors, 0 warnings\n")
+
+
+def test_the_report_is_printed_as_json(described):
+    answer = CliRunner().invoke(main, ["check-dataset", "--json", described()])
+
+    assert answer.exit_code == 0
+    report = json.loads(answer.stdout)
+    assert report["sample_count"] == 4 and [problem["kind"] for problem in report["problems"]] == ["no_split"]
+
+
+def test_a_description_that_cannot_be_read_shows_every_fault(tmp_path):
+    (tmp_path / "set.yml").write_text("classes: [a, b]\nimages:\n  - {location: 0.png, label: q}\n  - {place: 1.png}\n")
+
+    answer = CliRunner().invoke(main, ["check-dataset", str(tmp_path / "set.yml")])
+
+    assert answer.exit_code == 1
+    assert "line 3" in answer.output and "line 4" in answer.output and "errors" in answer.output
+
+
+def test_labels_of_the_other_task_are_told(described):
+    answer = CliRunner().invoke(main, ["check-dataset", "--task", "segmentation", described()])
+
+    assert answer.exit_code == 1 and "segmentation needs a mask" in answer.output
+
+
+def test_an_absent_description_is_one_sentence(tmp_path):
+    answer = CliRunner().invoke(main, ["check-dataset", str(tmp_path / "none.yml")])
+
+    assert answer.exit_code == 1
+    assert answer.output == f"Error: {tmp_path / 'none.yml'} cannot be read: No such file or directory.\n"

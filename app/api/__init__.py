@@ -4,6 +4,8 @@ from flask import Flask
 
 from app.api import (
     allowed_properties,
+    dataset_images,
+    dataset_reports,
     datasets,
     inference,
     models,
@@ -21,7 +23,7 @@ from app.api.errors import register_error_handlers
 from app.api.headers import allow_origins, spell_reasons, state_types
 from app.api.json_provider import OrjsonProvider
 from app.api.openapi import OPENAPI_CONFIG, Api
-from app.api.path_ids import IdConverter, describe_id
+from app.api.path_ids import IdConverter, IndexConverter, describe_id, describe_index
 from app.settings import Settings
 
 # In the order in which a client meets them; the documentation page keeps it.
@@ -31,6 +33,8 @@ RESOURCES = (
     properties,
     allowed_properties,
     datasets,
+    dataset_reports,
+    dataset_images,
     projects,
     training,
     inference,
@@ -47,13 +51,14 @@ def register_api(app: Flask, settings: Settings) -> None:
     app.json = OrjsonProvider(app)
     app.url_map.strict_slashes = False  # with or without a trailing slash, and no redirect that loses a POST's body
     app.url_map.merge_slashes = False
-    app.url_map.converters["id"] = IdConverter
-    limit_bodies(app, settings.max_body_bytes)
+    app.url_map.converters.update(id=IdConverter, index=IndexConverter)
+    limit_bodies(app, settings.max_body_bytes, settings.max_upload_bytes)
     allow_origins(app, settings.cors_origins)
     state_types(app)
     spell_reasons(app)
     register_error_handlers(app)
     api = Api(app)
     api.register_converter(IdConverter, describe_id)
+    api.register_converter(IndexConverter, describe_index)
     for resource in RESOURCES:
         api.register_blueprint(resource.blueprint, url_prefix="/backend")

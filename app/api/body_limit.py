@@ -5,9 +5,10 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 DRAINED_BYTES = 256 * 1024**2
 CHUNK_BYTES = 1024**2
+UPLOADS = {"datasets.create_dataset"}  # the endpoints that take files as large as `max_upload_bytes`
 
 
-def limit_bodies(app: Flask, max_body_bytes: int) -> None:
+def limit_bodies(app: Flask, max_body_bytes: int, max_upload_bytes: int) -> None:
     """Refuse larger bodies with 413, in a way that lets the client read the answer."""
     app.config["MAX_CONTENT_LENGTH"] = max_body_bytes
     app.config["MAX_FORM_MEMORY_SIZE"] = max_body_bytes  # an image may come as base64 in a form's field
@@ -17,6 +18,9 @@ def limit_bodies(app: Flask, max_body_bytes: int) -> None:
         # Of a body that does not tell its length, Werkzeug reads up to the limit and drops the rest without a word.
         if request.headers.get("Transfer-Encoding") and len(request.get_data()) >= max_body_bytes:
             raise RequestEntityTooLarge
+        # A file goes to the disk while it is read, never into memory whole.
+        if request.endpoint in UPLOADS and request.mimetype == "multipart/form-data":
+            request.max_content_length = max(max_upload_bytes, max_body_bytes)
 
     @app.after_request
     def drain(response: Response) -> Response:

@@ -63,7 +63,7 @@ def answer_http_exception(error: HTTPException) -> Response:
 
 def _sentence(code: int) -> str | None:
     """Return our own words for a status, where Werkzeug's would not tell a person what to do."""
-    limit = current_app.config["MAX_CONTENT_LENGTH"]
+    limit = request.max_content_length
     words = SENTENCES.get(code)
     return words and words.format(path=request.path, method=request.method, limit=limit)
 

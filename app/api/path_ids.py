@@ -1,4 +1,4 @@
-"""Ids in paths: `/projects/<id:project_id>`."""
+"""Ids and positions in paths: `/projects/<id:project_id>`, `/datasets/1/images/<index:sample_index>`."""
 
 from werkzeug.routing import BaseConverter
 
@@ -13,6 +13,15 @@ class IdConverter(BaseConverter):
 
     def to_python(self, value: str) -> int:
         return int(value)
+
+
+class IndexConverter(IdConverter):
+    """Match a position in a list, counted from 0."""
+
+
+def describe_index(converter: IndexConverter) -> dict:
+    """Return the OpenAPI schema of a position in a path."""
+    return {"type": "integer", "minimum": 0, "maximum": LARGEST_ID}
 
 
 def describe_id(converter: IdConverter) -> dict:

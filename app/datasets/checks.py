@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from app.datasets.description import Description, Sample
-from app.datasets.places import PlaceCheck, resolve
+from app.datasets.places import PlaceCheck, file_of, resolve
 from app.datasets.problems import Problems, nearest, shorten
 
 CLASSIFICATION = "classification"
@@ -127,9 +127,10 @@ def _check_files(
     outside: list[tuple[str, str]] = []
     place_check = None if roots is None else PlaceCheck(roots)
     for key, location in _locations(members):
-        path = resolve(location, folder)
-        if isinstance(path, str):
+        place = resolve(location, folder)
+        if isinstance(place, str):
             continue
+        path = file_of(place)
         if place_check and not place_check.is_inside(path):
             outside.append((key, location))
         elif not _is_file(path):

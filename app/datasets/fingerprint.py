@@ -4,7 +4,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from app.datasets.description import Description
-from app.datasets.places import resolve
+from app.datasets.places import file_of, resolve
 
 
 def fingerprint(text: bytes, description: Description, folder: Path | str) -> str:
@@ -16,6 +16,7 @@ def fingerprint(text: bytes, description: Description, folder: Path | str) -> st
     for sample in description.samples:
         for location in (*sample.location, *filter(None, [sample.mask])):
             place = resolve(location, folder)
-            size = place.stat().st_size if isinstance(place, Path) and place.is_file() else -1
+            file = file_of(place) if isinstance(place, Path) else None
+            size = file.stat().st_size if file and file.is_file() else -1
             digest.update(f"{location}\0{size}\n".encode())
     return digest.hexdigest()

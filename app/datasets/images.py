@@ -2,32 +2,27 @@
 
 import colorsys
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-from app.datasets.probe import ImageHeader, probe
-from app.errors import InvalidInput, JobFailure
+from app.datasets.formats.kinds import source_of
+from app.errors import JobFailure
 from app.files import write_atomically
 
-PNG_START = b"\x89PNG\r\n\x1a\n"
-JPEG_START = b"\xff\xd8\xff"
-JPEG_SCAN, JPEG_END = b"\xff\xda", b"\xff\xd9"
 GOLDEN_RATIO = 0.618034  # steps of it spread hues so that neighbouring classes differ
+LARGEST_INDEX = 15  # larger values in a mask of black and white are shades of its edges
 
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a broken file is told once, as our error
 
-
-def read_image(paths: Sequence[Path], channels: int, *, max_pixels: int) -> np.ndarray:
+def read_image(places: Sequence[Path], channels: int, *, max_pixels: int) -> np.ndarray:
     """Decode an image, or planes that are stacked as channels.
 
-    EXIF orientation is applied, 16 bits become the upper 8, palettes become RGB, alpha is dropped.
-
     Args:
-        paths: one file, or one file per plane; each plane is read as grey.
+        places: one file, or one file per plane; each plane is read as grey. A place may name a part of a file:
+            `scan.nii.gz#slice=12`. How each kind of file becomes 8 bits is told in `docs/datasets.md`.
         channels: 1 for grey, 3 for RGB; of several planes, their number.
         max_pixels: the largest width x height that is decoded.
 
@@ -37,24 +32,22 @@ def read_image(paths: Sequence[Path], channels: int, *, max_pixels: int) -> np.n
     Raises:
         JobFailure: naming the file and what is wrong with it.
     """
-    if len(paths) == 1:
-        pixels = _convert(_decode(paths[0], max_pixels), channels, paths[0])
-        return np.ascontiguousarray(pixels)
-    if len(paths) != channels:
-        raise JobFailure(f"The image {str(paths[0])!r} has {len(paths)} planes, but {channels} channels are expected.")
-    planes = [_convert(_decode(path, max_pixels), 1, path) for path in paths]
-    for path, plane in zip(paths, planes, strict=True):
+    if len(places) == 1:
+        return np.ascontiguousarray(_convert(_pixels(places[0], max_pixels), channels, places[0]))
+    if len(places) != channels:
+        raise JobFailure(
+            f"The image {str(places[0])!r} has {len(places)} planes, but {channels} channels are expected."
+        )
+    planes = [_convert(_pixels(place, max_pixels), 1, place) for place in places]
+    for place, plane in zip(places, planes, strict=True):
         if plane.shape != planes[0].shape:
             sizes = f"{_size(plane)} pixels and the first plane {_size(planes[0])}"
-            raise JobFailure(f"The plane {str(path)!r} has {sizes}; the planes of an image have one size.")
+            raise JobFailure(f"The plane {str(place)!r} has {sizes}; the planes of an image have one size.")
     return np.concatenate(planes, axis=2)
 
 
-def read_mask(path: Path, class_count: int, *, max_pixels: int) -> np.ndarray:
-    """Decode a mask into the class of each pixel.
-
-    With up to two classes it is binary: if no value is above 1, values above 0 are class 1, else values above 127.
-    With more classes the values, or the indexes of a palette, are the class indexes.
+def read_mask(place: Path, class_count: int, *, max_pixels: int) -> np.ndarray:
+    """Decode a mask into the class of each pixel, as `mask_mapping` maps the values that are found.
 
     Returns:
         `(H, W)` uint8 of class indexes.
@@ -62,15 +55,59 @@ def read_mask(path: Path, class_count: int, *, max_pixels: int) -> np.ndarray:
     Raises:
         JobFailure: naming the file, and the value that is no class.
     """
-    values = _mask_values(path, max_pixels)
-    largest = int(values.max())
+    values = read_mask_values(place, max_pixels=max_pixels)
+    found = _distinct(values)
+    try:
+        classes = mask_mapping(found, class_count)
+    except JobFailure as error:
+        raise JobFailure(f"The mask {str(place)!r}{error.message.removeprefix('The mask')}") from error
+    if all(value == index for value, index in classes.items()):
+        return values.astype(np.uint8)
+    if values.dtype == np.uint8:
+        table = np.zeros(256, np.uint8)
+        table[list(classes)] = list(classes.values())
+        return table[values]
+    return np.array([classes[value] for value in found], np.uint8)[np.searchsorted(found, values)]
+
+
+def read_mask_values(place: Path, *, max_pixels: int) -> np.ndarray:
+    """Decode the numbers that a mask holds, or the indexes of its palette; floats from 0 to 1 become 0 to 255.
+
+    Returns:
+        `(H, W)` of an integer type.
+
+    Raises:
+        JobFailure: naming the file and what is wrong with it.
+    """
+    path, part, _ = source = source_of(place)
+    values = _not_empty(source.kind.values(path, part, max_pixels), place)
+    if values.ndim == 3:
+        values = _single_value(values, place)
+    if values.dtype.kind == "f":
+        return _whole_numbers(values, place)
+    return values.astype(np.uint8) if values.dtype == np.bool_ else values
+
+
+def mask_mapping(values: Collection[int], class_count: int) -> dict[int, int]:
+    """Return the class that each value of a mask stands for.
+
+    With up to two classes a mask is black and white: 0 is class 0, and so is, where several values are above 0, every
+    one up to 127 (of 16 bits, up to half of the largest), as shades of edges; all others are class 1. With more classes
+    the values are class indexes, or are spread evenly over 0..255, as 0, 127 and 255 for three.
+
+    Raises:
+        JobFailure: naming a value that is no class.
+    """
     if class_count <= 2:
-        return (values > (0 if largest <= 1 else 127)).astype(np.uint8)
-    if largest >= class_count or int(values.min()) < 0:
-        wrong = largest if largest >= class_count else int(values.min())
-        expected = f"the {class_count} classes have the values 0 to {class_count - 1}"
-        raise JobFailure(f"The mask {str(path)!r} holds the value {wrong}, but {expected}.")
-    return values.astype(np.uint8)
+        return _binary_mapping(values, class_count)
+    if all(0 <= value < class_count for value in values):
+        return {value: value for value in values}
+    spread = _spread(class_count)
+    if all(value in spread for value in values):
+        return {value: spread[value] for value in values}
+    wrong = max(values) if max(values) >= class_count else min(values)
+    expected = f"the {class_count} classes have the values 0 to {class_count - 1}"
+    raise JobFailure(f"The mask holds the value {wrong}, but {expected}.")
 
 
 def write_mask(path: Path, class_map: np.ndarray, class_count: int) -> None:
@@ -97,87 +134,77 @@ def _palette(class_count: int) -> list[int]:
     return [round(255 * part) for colour in colours for part in colour]
 
 
-def _decode(path: Path, max_pixels: int) -> np.ndarray:
-    content = _content(path, max_pixels)
-    try:
-        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_ANYCOLOR)
-    except cv2.error as error:
-        raise JobFailure(f"The image {str(path)!r} cannot be decoded: {error.err}.") from error
-    if pixels is None:
-        raise JobFailure(f"The image {str(path)!r} is damaged or of a kind that cannot be read.")
-    return pixels
+def _pixels(place: Path, max_pixels: int) -> np.ndarray:
+    path, part, _ = source = source_of(place)
+    return _not_empty(source.kind.pixels(path, part, max_pixels), place)
 
 
-def _convert(pixels: np.ndarray, channels: int, path: Path) -> np.ndarray:
-    """Bring cv2's grey or BGR pixels to `(H, W, 1)` grey or `(H, W, 3)` RGB."""
-    is_grey = pixels.ndim == 2
-    if channels == 1:
-        return (pixels if is_grey else cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY))[..., np.newaxis]
-    if channels == 3:
-        return cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB if is_grey else cv2.COLOR_BGR2RGB)
-    raise JobFailure(f"The image {str(path)!r} is one file, which gives 1 or 3 channels, but {channels} are expected.")
+def _not_empty(numbers: np.ndarray, place: Path) -> np.ndarray:
+    if not numbers.size:
+        raise JobFailure(f"The image {str(place)!r} has no pixels: its width or its height is 0.")
+    return numbers
 
 
-def _mask_values(path: Path, max_pixels: int) -> np.ndarray:
-    """Read with Pillow, which keeps the indexes of a palette and the zeros and ones of a one-bit image."""
-    content = _content(path, max_pixels)
-    try:
-        with Image.open(io.BytesIO(content)) as image:
-            upright = ImageOps.exif_transpose(image)
-            values = np.asarray(upright.convert("RGB") if upright.mode in ("RGBA", "CMYK", "YCbCr") else upright)
-    except Exception as error:  # Pillow's plugins let many kinds of exception through for a broken file
-        raise JobFailure(f"The mask {str(path)!r} is damaged or of a kind that cannot be read.") from error
-    if upright.mode == "LA":
-        return values[..., 0]
-    if values.ndim == 3:
-        return _single_value(values, path)
-    return values
+def _convert(pixels: np.ndarray, channels: int, place: Path) -> np.ndarray:
+    """Bring grey, RGB or planes to `(H, W, channels)`."""
+    depth = 1 if pixels.ndim == 2 else pixels.shape[2]
+    if depth == channels:
+        return pixels.reshape(*pixels.shape[:2], channels)
+    if depth == 3 and channels == 1:
+        return cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)[..., np.newaxis]
+    if depth == 1 and channels == 3:
+        return cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB)
+    if depth in (1, 3):
+        told = f"is one file, which gives 1 or 3 channels, but {channels} are expected"
+    else:
+        told = f"has {depth} pages of one size, which are read as planes, but {channels} channels are expected; "
+        told += "name one page behind the file's name: #page=0"
+    raise JobFailure(f"The image {str(place)!r} {told}.")
 
 
-def _single_value(values: np.ndarray, path: Path) -> np.ndarray:
-    if np.ptp(values, axis=2).any():
+def _single_value(values: np.ndarray, place: Path) -> np.ndarray:
+    if (values[..., 0] != values[..., 1]).any() or (values[..., 0] != values[..., 2]).any():
         raise JobFailure(
-            f"The mask {str(path)!r} is coloured; one value per pixel, grey or a palette index, is expected."
+            f"The mask {str(place)!r} is coloured; one value per pixel, grey or a palette index, is expected."
         )
     return values[..., 0]
 
 
-def _content(path: Path, max_pixels: int) -> bytes:
-    """Read the file and judge its header before a decoder allocates what the header asks for."""
-    try:
-        content = path.read_bytes()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise JobFailure(f"The image {str(path)!r} cannot be opened: {reason}.") from error
-    if not content:
-        raise JobFailure(f"The image {str(path)!r} is empty: it has 0 bytes.")
-    try:
-        header = _png_header(content) or probe(io.BytesIO(content), str(path))
-    except InvalidInput as error:
-        raise JobFailure(error.message) from error
-    if header.width * header.height > max_pixels:
-        size = f"{header.width} x {header.height} pixels"
-        raise JobFailure(f"The image {str(path)!r} has {size}, more than the {max_pixels:,} that are decoded.")
-    if _is_cut_off(content):
-        raise JobFailure(f"The image {str(path)!r} is cut off: its end is missing.")
-    return content
+def _whole_numbers(values: np.ndarray, place: Path) -> np.ndarray:
+    if not np.isfinite(values).all():
+        raise JobFailure(f"The mask {str(place)!r} holds values that are no numbers; class indexes are expected.")
+    if (values == np.rint(values)).all() and np.abs(values).max(initial=0) < 2**31:
+        return values.astype(np.int32)
+    if values.min() >= 0 and values.max() <= 1:
+        return np.rint(values * 255).astype(np.uint8)
+    wrong = float(values[values != np.rint(values)].flat[0]) if (values != np.rint(values)).any() else values.max()
+    raise JobFailure(f"The mask {str(place)!r} holds the value {wrong:g}; whole numbers are expected.")
 
 
-def _png_header(content: bytes) -> ImageHeader | None:
-    """Read a PNG's size from its fixed place: Pillow takes longer to open a small PNG than cv2 to decode it."""
-    if not content.startswith(PNG_START) or content[12:16] != b"IHDR" or len(content) < 33:
-        return None
-    width, height = int.from_bytes(content[16:20]), int.from_bytes(content[20:24])
-    return ImageHeader(width, height, channels=1 if content[25] in (0, 4) else 3, bit_depth=content[24])
+def _distinct(values: np.ndarray) -> list[int]:
+    """Return the values that occur, in rising order."""
+    if values.dtype == np.uint8:
+        return np.flatnonzero(np.bincount(values.ravel(), minlength=256)).tolist()
+    return np.unique(values).tolist()
 
 
-def _is_cut_off(content: bytes) -> bool:
-    """Tell whether a PNG or JPEG lacks its end: decoders fill what is missing of a JPEG with grey and say nothing."""
-    if content.startswith(PNG_START):
-        return content.rfind(b"IEND") < 0
-    if content.startswith(JPEG_START):
-        return content.rfind(JPEG_END) < content.rfind(JPEG_SCAN)
-    return False
+def _binary_mapping(values: Collection[int], class_count: int) -> dict[int, int]:
+    if min(values, default=0) < 0:
+        raise JobFailure(f"The mask holds the value {min(values)}; with up to two classes 0 and 255 are expected.")
+    above = [value for value in values if value > 0]
+    if len(above) > 1 and max(above) <= LARGEST_INDEX:
+        told = f"but of {class_count} {'class' if class_count == 1 else 'classes'} only 0 and one other are expected"
+        raise JobFailure(f"The mask holds the values {', '.join(map(str, sorted(above)))}, {told}.")
+    threshold = max(127, max(above) // 2 if max(above) > 255 else 0) if len(above) > 1 else 0
+    return {value: int(value > threshold) for value in values}
+
+
+def _spread(class_count: int) -> dict[int, int]:
+    """Return the classes of values spread over 0..255, whichever way halves were rounded."""
+    if class_count > 64:
+        return {}
+    exact = [(index, 255 * index / (class_count - 1)) for index in range(class_count)]
+    return {value: index for index, place in exact for value in (int(place), -int(-place // 1))}
 
 
 def _size(pixels: np.ndarray) -> str:

@@ -9,6 +9,7 @@ from urllib.parse import quote, urljoin
 from app.errors import InvalidInput
 
 URL = re.compile(r"https?://", re.IGNORECASE)
+PART = re.compile(r"#[a-z]+=[^#/]*\Z")
 
 
 def is_url(location: str) -> bool:
@@ -18,13 +19,36 @@ def is_url(location: str) -> bool:
 def resolve(location: str, folder: Path | str) -> Path | str:
     """Return the place of a location: a path, or the text of a URL.
 
-    Relative ones are relative to `folder`: that of the description, or the URL that the description came from.
+    Relative ones are relative to `folder`: that of the description, or the URL that the description came from. A part,
+    such as the `#slice=12` of `scan.nii.gz#slice=12`, stays attached.
     """
     if is_url(location):
         return location
     if isinstance(folder, Path):
         return folder / location
-    return Path(location) if location.startswith("/") else urljoin(folder, quote(location))
+    if location.startswith("/"):
+        return Path(location)
+    file, part = split_text(location)
+    return urljoin(folder, quote(file)) + part
+
+
+def split_text(location: str) -> tuple[str, str]:
+    """Cut a location or URL into that of the file and the part of it that is meant: `#slice=12`, or nothing."""
+    found = PART.search(location)
+    return (location[: found.start()], found[0]) if found else (location, "")
+
+
+def split_part(place: Path) -> tuple[Path, str]:
+    """Cut a place into the file and the part of it that is meant; a file that is literally so named is meant whole."""
+    file, part = split_text(place.name) if "#" in place.name else (place.name, "")
+    if not part or not file or os.path.isfile(place):  # noqa: PTH113 - Path.is_file raises for a name that is too long
+        return place, ""
+    return place.with_name(file), part
+
+
+def file_of(place: Path) -> Path:
+    """Return the file that a place lies in: the place itself unless it names a part, as `scan.nii.gz#slice=12` does."""
+    return split_part(place)[0]
 
 
 def base_of(text: str) -> Path | str:
@@ -32,10 +56,15 @@ def base_of(text: str) -> Path | str:
     return text if is_url(text) else Path(text)
 
 
-def inside_roots(path_text: str, roots: Iterable[Path]) -> Path:
+def inside_roots(path_text: str, roots: Iterable[Path], *, allow_folder: bool = False) -> Path:
     """Return the real path of an existing file that lies in one of the folders; a relative path may lie in any of them.
 
     Symbolic links are followed before the place is judged. Outside the folders nothing is said about what exists.
+
+    Args:
+        path_text: an absolute path, or one relative to any of the folders.
+        roots: the folders.
+        allow_folder: whether the path may be a folder too.
 
     Raises:
         InvalidInput: if the path lies outside, or is no file.
@@ -49,6 +78,9 @@ def inside_roots(path_text: str, roots: Iterable[Path]) -> Path:
         raise InvalidInput(f"{path_text[:200]!r} does not lie in a folder that is open to datasets ({shown}).")
     for path in candidates:
         if os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises for a name that is too long
+            return path
+    for path in candidates if allow_folder else ():
+        if os.path.isdir(path):  # noqa: PTH112 - likewise
             return path
     what = "is a folder, not a file" if os.path.isdir(candidates[0]) else "does not exist"  # noqa: PTH112 - likewise
     raise InvalidInput(f"{path_text[:200]!r} {what}.")

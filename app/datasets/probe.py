@@ -6,7 +6,8 @@ from typing import BinaryIO
 
 from PIL import Image
 
-from app.errors import InvalidInput
+from app.datasets.formats.kinds import source_of
+from app.errors import InvalidInput, JobFailure
 
 Image.MAX_IMAGE_PIXELS = None  # headers only are read here; whoever decodes has a limit of its own, from the settings
 
@@ -27,7 +28,7 @@ class ImageHeader:
 
 
 def probe(source: Path | BinaryIO, name: str | None = None) -> ImageHeader:
-    """Read the header of an image file, which may be open already.
+    """Read the header of an image: of a place, which may name a part of a file, or of a file that is open already.
 
     Args:
         name: what the image is called in an error; the path unless told.
@@ -36,26 +37,52 @@ def probe(source: Path | BinaryIO, name: str | None = None) -> ImageHeader:
         InvalidInput: naming the file, if it is absent or no image.
     """
     if not isinstance(source, Path):
-        return _read_header(source, name or "image")
-    name = name or str(source)
+        return read_header(source, name or "image")
     try:
-        with source.open("rb") as file:
-            return _read_header(file, name)
+        found = source_of(source)
+        if found.kind_name != "plain":
+            return found.kind.header(found.path, found.part)
+    except JobFailure as error:
+        raise InvalidInput(error.message) from error
+    return _read_plain(found.path, name or str(found.path))
+
+
+def read_header(file: BinaryIO, name: str) -> ImageHeader:
+    """Read the header of a file that is one image.
+
+    Raises:
+        InvalidInput: naming the file, if it is no image.
+    """
+    try:
+        with Image.open(file) as image:
+            return header_of(image)
+    except Exception as error:  # Pillow's plugins let many kinds of exception through for a broken file
+        raise InvalidInput(f"The file {name!r} is not an image that can be read.") from error
+
+
+def header_of(image: Image.Image) -> ImageHeader:
+    """Return what an open image says of itself."""
+    width, height = image.size
+    exif = Image.Image.getexif(image)  # a PNG's own method decodes the whole image to find it
+    if exif.get(ORIENTATION_TAG) in SIDEWAYS:
+        width, height = height, width
+    return ImageHeader(width, height, CHANNELS.get(image.mode, 3), _bit_depth(image))
+
+
+def refuse_too_large(path: Path, width: int, height: int, max_pixels: int) -> None:
+    """Raise a JobFailure for a size that is not decoded; to be called before a decoder allocates it."""
+    if width * height > max_pixels:
+        size = f"{width} x {height} pixels"
+        raise JobFailure(f"The image {str(path)!r} has {size}, more than the {max_pixels:,} that are decoded.")
+
+
+def _read_plain(path: Path, name: str) -> ImageHeader:
+    try:
+        with path.open("rb") as file:
+            return read_header(file, name)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InvalidInput(f"The image {name!r} cannot be opened: {reason}.") from error
-
-
-def _read_header(file: BinaryIO, name: str) -> ImageHeader:
-    try:
-        with Image.open(file) as image:
-            width, height = image.size
-            exif = Image.Image.getexif(image)  # a PNG's own method decodes the whole image to find it
-            if exif.get(ORIENTATION_TAG) in SIDEWAYS:
-                width, height = height, width
-            return ImageHeader(width, height, CHANNELS.get(image.mode, 3), _bit_depth(image))
-    except Exception as error:  # Pillow's plugins let many kinds of exception through for a broken file
-        raise InvalidInput(f"The file {name!r} is not an image that can be read.") from error
 
 
 def _bit_depth(image: Image.Image) -> int:

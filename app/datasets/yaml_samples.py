@@ -5,13 +5,14 @@ from collections.abc import Callable, Collection
 from pathlib import PurePosixPath
 
 from app.datasets.description import Sample
-from app.datasets.places import is_url
+from app.datasets.places import is_url, split_text
 from app.datasets.problems import Problems, shorten
 from app.datasets.yaml_nodes import Listing, Mapping, Node, Scalar
 
 SAMPLE_KEYS = ("location", "label", "values")
 IMAGE_SUFFIXES = frozenset([".png", ".jpg", ".jpeg", ".jpe", ".jp2", ".bmp", ".dib", ".tif", ".tiff", ".webp", ".gif"])
 IMAGE_SUFFIXES |= frozenset([".pgm", ".ppm", ".pbm", ".pnm", ".dcm", ".nii", ".gz", ".svs", ".ndpi", ".mha", ".mhd"])
+IMAGE_SUFFIXES |= frozenset([".dicom", ".ima", ".scn", ".mrxs", ".vms", ".vmu", ".svslide", ".bif"])
 INTEGER = re.compile(r"[-+]?(?:0x[0-9a-fA-F]{1,18}|[0-9]{1,18})")
 NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 
@@ -194,7 +195,7 @@ class SampleReader:
 
 def looks_like_a_place(text: str) -> bool:
     """Tell whether a label is meant as the location of a mask, without looking at the disk."""
-    return is_url(text) or "/" in text or PurePosixPath(text).suffix.lower() in IMAGE_SUFFIXES
+    return is_url(text) or "/" in text or PurePosixPath(split_text(text)[0]).suffix.lower() in IMAGE_SUFFIXES
 
 
 def read_entries(

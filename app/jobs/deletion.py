@@ -1,9 +1,12 @@
 """Records leave together with their files, and never while something depends on them. A user's own files stay."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+from app.datasets.places import base_of
 from app.errors import Conflict, NotFound
+from app.jobs.checking import stop_check
 from app.jobs.processes import find_process
 from app.jobs.services import Services
 
@@ -28,17 +31,22 @@ def delete_dataset(services: Services, dataset_id: int) -> None:
     """Delete a dataset and the service's own copy of its description.
 
     Raises:
-        Conflict: naming the weights that were trained on it.
+        Conflict: naming the weights that were trained on it, or the datasets that are other splits of its files.
     """
     database = services.database
-    database.datasets.get(dataset_id)
+    record = database.datasets.get(dataset_id)
     weights = database.weights.find(dataset_id=dataset_id)
     if weights:
         raise Conflict(f"Dataset {dataset_id} is what {_named('weights', weights)} learned from; delete those first.")
+    own = services.storage.dataset(dataset_id)
+    versions = [other for other in database.datasets.all() if other["id"] != dataset_id and _lies_in(other, own)]
+    if versions:
+        raise Conflict(f"Dataset {dataset_id} holds the images of {_named('datasets', versions)}; delete those first.")
     processes = [record["process_id"] for record in database.inferences.find(dataset_id=dataset_id)]
     _refuse_running(services, processes, f"Dataset {dataset_id}")
+    stop_check(services, record)
     database.datasets.delete(dataset_id)
-    shutil.rmtree(services.storage.dataset(dataset_id), ignore_errors=True)
+    shutil.rmtree(own, ignore_errors=True)
 
 
 def delete_weights(services: Services, weights_id: int) -> None:
@@ -69,6 +77,12 @@ def _refuse_running(services: Services, process_ids: Sequence[str], subject: str
             continue
         if not process.state.is_final:
             raise Conflict(f"{subject} is used by process {process_id}, which has not ended; stop it first.")
+
+
+def _lies_in(dataset: Mapping, folder: Path) -> bool:
+    """Tell whether the images of a dataset lie in a folder of the service: a new split shares those of the old."""
+    place = base_of(dataset["folder"])
+    return isinstance(place, Path) and place.is_relative_to(folder)
 
 
 def _named(noun: str, records: Sequence[dict]) -> str:

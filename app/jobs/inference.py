@@ -7,6 +7,7 @@ from app.datasets.description import Description, Sample
 from app.engines import get_engine
 from app.errors import JobFailure
 from app.files import write_json
+from app.jobs.dataset_images import fetched_folder
 from app.jobs.datasets import open_dataset
 from app.jobs.lifecycle import run_job
 from app.runs.layout import StorageLayout
@@ -34,7 +35,8 @@ def _predict(config: dict, writer: RunWriter, storage: StorageLayout, settings: 
     unfitting = network.load_weights(folder.best)
     if unfitting:
         raise JobFailure(f"Weights {config['weights_id']} do not fit their model: {', '.join(unfitting)} differ.")
-    copies = LocalCopies(writer.run.inputs, settings)
+    dataset = config.get("dataset")
+    copies = LocalCopies(writer.run.inputs, settings, fetched_folder(dataset) if dataset else None)
     reader = SampleReader(description, images_folder, card, copies, settings.max_image_pixels)
     writer.run.predictions.touch()
     rows, metrics = predict(

@@ -17,7 +17,11 @@ from app.runs.writer import request_stop, write_final_state
 
 # D3.5 knows three words; a stopped process has finished, and says in its line where.
 WIRE_STATUS = {FINISHED: "finished", STOPPED: "finished", FAILED: "error"}
-KIND_NAMES = {queue.TRAINING: "Training", queue.INFERENCE: "Inference"}
+KIND_NAMES = {queue.TRAINING: "Training", queue.INFERENCE: "Inference", queue.CHECK: "Check"}
+NO_OUTPUTS = {
+    queue.TRAINING: "A training has no outputs; run an inference with its weights.",
+    queue.CHECK: "A check has no outputs; its dataset has the report.",
+}
 
 # A process whose job RQ no longer holds is lost, but only after this time: a job just enqueued or just ended passes
 # through moments in which its folder and RQ disagree.
@@ -80,7 +84,7 @@ def stop(services: Services, process_id: str) -> str:
     if process.state.is_final:
         raise Conflict(f"Process {process.id} has ended already ({process.state.state}); there is nothing to stop.")
     if process.state.state == QUEUED and services.queue.withdraw(process.config["type"], process.id):
-        write_final_state(process.run, STOPPED, "Stopped while it waited for a worker, before the first epoch")
+        write_final_state(process.run, STOPPED, "Stopped while it waited for a worker, before it began")
     else:
         request_stop(process.run)
     return f"{KIND_NAMES[process.config['type']]} stopped"
@@ -94,7 +98,7 @@ def outputs(services: Services, process_id: str, page: int | None = None, page_s
     """
     process = find_process(services, process_id)
     if process.config["type"] != queue.INFERENCE:
-        return _no_outputs("A training has no outputs; run an inference with its weights.")
+        return _no_outputs(NO_OUTPUTS[process.config["type"]])
     if process.state.state == FAILED:
         return _no_outputs(f"The inference failed: {process.state.error}")
     if process.state.state not in (FINISHED, STOPPED):

@@ -14,7 +14,15 @@ from app.errors import QueueUnavailable
 
 TRAINING = "training"
 INFERENCE = "inference"
-FUNCTIONS = {TRAINING: "app.jobs.training.run", INFERENCE: "app.jobs.inference.run"}
+CHECK = "check"
+FUNCTIONS = {
+    TRAINING: "app.jobs.training.run",
+    INFERENCE: "app.jobs.inference.run",
+    CHECK: "app.jobs.dataset_check.run",
+}
+# A check waits where the short jobs wait, not behind a training of two days.
+QUEUES = {TRAINING: "training", INFERENCE: "inference", CHECK: "inference"}
+QUEUE_NAMES = tuple(dict.fromkeys(QUEUES.values()))
 
 CONNECT_SECONDS = 3
 ANSWER_SECONDS = 10
@@ -49,7 +57,7 @@ def connect(url: str) -> Redis:
 
 
 class JobQueue:
-    """The queues `training` and `inference`. Every method raises QueueUnavailable when Redis cannot be reached."""
+    """The queues, by the kind of the job. Every method raises QueueUnavailable when Redis cannot be reached."""
 
     def __init__(self, url: str):
         self._connection = connect(url)
@@ -104,7 +112,7 @@ class JobQueue:
             return
 
     def _queue(self, name: str) -> Queue:
-        return Queue(name, connection=self._connection, serializer=JSONSerializer)
+        return Queue(QUEUES[name], connection=self._connection, serializer=JSONSerializer)
 
     def _job(self, process_id: str) -> Job:
         return Job.fetch(process_id, connection=self._connection, serializer=JSONSerializer)

@@ -1,22 +1,31 @@
 """Datasets enter the registry: read, checked, copied, then recorded."""
 
 import shutil
-from collections.abc import Mapping
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
-from urllib.parse import urlsplit
+from typing import BinaryIO, NamedTuple
 
 from app.datasets.checks import check_for_task
 from app.datasets.description import Description
-from app.datasets.fetch import fetch
-from app.datasets.places import inside_roots, resolve
+from app.datasets.places import resolve
 from app.datasets.probe import probe
 from app.datasets.yaml_format import is_file_in, read
-from app.errors import InvalidInput, NotFound, TooLarge
-from app.files import write_atomically
+from app.errors import DatasetError, InvalidInput, NotFound, QueueUnavailable
+from app.files import unavailable, write_atomically
+from app.jobs.checking import start_check
+from app.jobs.dataset_sources import Source, Wanted, read_path, read_upload
 from app.jobs.services import Services
+
+MOST_PROBED = 5
+DRAFT = ".draft-"
+DRAFT_SECONDS = 24 * 3600
 
 
 class Shipped(NamedTuple):
@@ -34,19 +43,47 @@ SHIPPED = (
 )
 
 
-def register_dataset(services: Services, name: str, task_id: int, path: str) -> dict:
-    """Register a dataset by the URL or the path of its YAML file and return its record.
+@dataclass(frozen=True)
+class UploadedFile:
+    """A file that came with a request: a YAML file or an archive."""
+
+    name: str
+    stream: BinaryIO
+
+
+def register_dataset(
+    services: Services,
+    name: str,
+    task_id: int,
+    place: str | UploadedFile,
+    colour_type: str | None = None,
+) -> dict:
+    """Register a dataset and return its record; its check is started.
+
+    Args:
+        services: the opened service.
+        name: what users call it.
+        task_id: the task that it is for.
+        place: the URL of a YAML file, the path of one or of a folder, or an uploaded YAML file or archive.
+        colour_type: `GRAY` or `RGB`; None leaves it to the first image.
 
     Raises:
-        InvalidInput: for an unknown task, an unreachable or forbidden place, or a description that cannot be used;
-            nothing is stored then.
+        InvalidInput: for an unknown task, a forbidden place, or a description that cannot be used; nothing is stored
+            then.
+        TooLarge: for a place that holds more than the limits of the settings.
     """
-    text, folder = _read_source(services, path)
-    description = _checked(services, text, path, folder, task_id)
-    dataset_id = services.database.datasets.reserve_id()
-    return services.database.datasets.add(
-        _stored(services, {"id": dataset_id, "name": name, "task_id": task_id}, text, path, folder, description)
-    )
+    wanted = Wanted(name, _task_name(services, task_id))
+    with draft_folder(services) as draft:
+        with _faults_at("path" if isinstance(place, str) else "file"):
+            source = _read(services, place, draft, wanted)
+            description = _checked(services, source, draft, wanted.task_name)
+        entry = {
+            "name": name,
+            "task_id": task_id,
+            "source": source.origin,
+            "colour_type": colour_type or _colour_type(description, source.folder),
+        }
+        return store(services, draft, entry, source, description)
 
 
 def register_shipped(services: Services) -> None:
@@ -55,82 +92,124 @@ def register_shipped(services: Services) -> None:
         found = [root / shipped.path for root in services.settings.data_roots if (root / shipped.path).is_file()]
         if not found or services.database.datasets.was_assigned(shipped.id):
             continue
-        text, folder = found[0].read_bytes(), found[0].parent
-        description = _checked(services, text, str(found[0]), folder, shipped.task_id)
-        identity = {"id": shipped.id, "name": shipped.name, "task_id": shipped.task_id}
-        record = _stored(services, identity, text, str(found[0]), folder, description)
-        services.database.datasets.add_missing([record])
+        source = Source(found[0].read_bytes(), found[0].name, found[0].parent, str(found[0]))
+        description = _checked(services, source, None, _task_name(services, shipped.task_id))
+        services.storage.dataset(shipped.id).mkdir(parents=True, exist_ok=True)
+        write_atomically(services.storage.description(shipped.id), source.text)
+        entry = {
+            "id": shipped.id,
+            "name": shipped.name,
+            "task_id": shipped.task_id,
+            "source": source.origin,
+            "colour_type": _colour_type(description, source.folder),
+        }
+        services.database.datasets.add_missing([_record(services, entry, source.folder, description)])
 
 
-def _read_source(services: Services, path: str) -> tuple[bytes, Path | str]:
-    """Return the description's text and the folder, or base URL, that its locations are relative to."""
-    settings = services.settings
+@contextmanager
+def draft_folder(services: Services) -> Iterator[Path]:
+    """Make a folder beside those of the datasets, which becomes one of them whole or is gone at the end."""
+    datasets = services.storage.dataset(0).parent
+    _remove_stale_drafts(datasets)
     try:
-        if urlsplit(path).scheme in ("http", "https"):
-            text = fetch(
-                path,
-                limit_bytes=settings.max_description_bytes,
-                timeout_seconds=settings.url_timeout_seconds,
-                allowed_hosts=settings.url_hosts,
-            )
-            return text, path
-        found = inside_roots(path, settings.data_roots)
-    except InvalidInput as error:
-        raise InvalidInput.at("path", error.message) from error
-    except ValueError as error:
-        raise InvalidInput.at("path", f"path: {path[:80]!r} is neither a URL nor a path.") from error
-    if found.stat().st_size > settings.max_description_bytes:
-        raise TooLarge(
-            f"{found.name} is larger than {settings.max_description_bytes} bytes, the limit of descriptions."
-        )
-    return found.read_bytes(), found.parent
-
-
-def _checked(services: Services, text: bytes, path: str, folder: Path | str, task_id: int) -> Description:
+        draft = Path(tempfile.mkdtemp(prefix=DRAFT, dir=datasets))
+        draft.chmod(0o755)  # mkdtemp lets only its owner in; workers may be other users
+    except OSError as error:
+        raise unavailable(datasets, "written", error) from error
     try:
-        task = services.database.tasks.get(task_id)
+        yield draft
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _remove_stale_drafts(datasets: Path) -> None:
+    """Remove what registrations left that were killed: nobody unpacks for a day."""
+    for draft in datasets.glob(f"{DRAFT}*"):
+        with suppress(FileNotFoundError):  # another process was quicker
+            if time.time() - draft.stat().st_mtime > DRAFT_SECONDS:
+                shutil.rmtree(draft, ignore_errors=True)
+
+
+def store(services: Services, draft: Path, entry: Mapping, source: Source, description: Description) -> dict:
+    """Turn the draft into the folder of a new dataset, record it and start its check; return the record."""
+    datasets = services.database.datasets
+    write_atomically(draft / "dataset.yml", source.text)
+    dataset_id = datasets.reserve_id()
+    final = services.storage.dataset(dataset_id)
+    folder = source.folder
+    if isinstance(folder, Path) and folder.is_relative_to(draft):
+        folder = final / folder.relative_to(draft)
+    try:
+        draft.rename(final)
+        record = datasets.add(_record(services, {**entry, "id": dataset_id}, folder, description))
+    except OSError as error:
+        raise unavailable(final, "written", error) from error
+    except BaseException:
+        shutil.rmtree(final, ignore_errors=True)
+        raise
+    with suppress(QueueUnavailable):  # whoever asks for the report starts the check then
+        start_check(services, record)
+    return datasets.get(dataset_id)
+
+
+def _read(services: Services, place: str | UploadedFile, draft: Path, wanted: Wanted) -> Source:
+    if isinstance(place, str):
+        return read_path(place, wanted, services.settings)
+    return read_upload(place.name, place.stream, draft, wanted, services.settings)
+
+
+def _task_name(services: Services, task_id: int) -> str:
+    try:
+        return services.database.tasks.get(task_id)["name"].lower()
     except NotFound as error:
         raise InvalidInput.at("task_id", error.message) from error
-    file_name = Path(urlsplit(path).path).name or "dataset"
-    description = read(text, file_name, partial(is_file_in, folder))
-    check_for_task(description, task["name"].lower(), folder, services.settings.data_roots)
+
+
+@contextmanager
+def _faults_at(field: str) -> Iterator[None]:
+    """Lay faults at a field of the request; those of a description are told by their lines."""
+    try:
+        yield
+    except DatasetError:
+        raise
+    except InvalidInput as error:
+        raise InvalidInput.at(field, error.message) from error
+
+
+def _checked(services: Services, source: Source, draft: Path | None, task_name: str) -> Description:
+    """Read the description; what it names lies in the data roots, or came with it."""
+    description = read(source.text, source.file_name, partial(is_file_in, source.folder))
+    roots = (*services.settings.data_roots, *filter(None, [draft]))
+    named = replace(description, name=description.name or source.file_name)
+    check_for_task(named, task_name, source.folder, roots)
     return description
 
 
-def _stored(
-    services: Services, identity: Mapping, text: bytes, source: str, folder: Path | str, description: Description
-) -> dict:
-    """Copy the description into the storage and return the record that points to it."""
-    own = services.storage.dataset(identity["id"])
-    own.mkdir(parents=True, exist_ok=True)
-    copy = own / "dataset.yml"
-    try:
-        colour_type = _colour_type(description, folder)
-        write_atomically(copy, text)
-    except BaseException:
-        shutil.rmtree(own, ignore_errors=True)
-        raise
-    summary = description.summary()
+def _record(services: Services, entry: Mapping, folder: Path | str, description: Description) -> dict:
     return {
-        **identity,
-        "path": str(copy),
-        "source": source,
+        "version_of": None,
+        "split_settings": None,
+        **entry,
+        "path": str(services.storage.description(entry["id"])),
         "folder": str(folder),
-        **summary,
-        "colour_type": colour_type,
+        **description.summary(),
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 
 def _colour_type(description: Description, folder: Path | str) -> str | None:
-    """Return GRAY, RGB or `<n> planes` by the first image; None where it is only known by its URL."""
-    sample = description.samples[0]
-    if len(sample.location) > 1:
-        return f"{len(sample.location)} planes"
-    place = resolve(sample.location[0], folder)
-    if not isinstance(place, Path):
-        return None
-    return "GRAY" if probe(place).channels == 1 else "RGB"
+    """Return GRAY, RGB or `<n> planes` by the first image that can be read; None where that is only known later."""
+    for index in islice(description.used_indexes(), MOST_PROBED):
+        sample = description.samples[index]
+        if len(sample.location) > 1:
+            return f"{len(sample.location)} planes"
+        place = resolve(sample.location[0], folder)
+        if not isinstance(place, Path):
+            return None
+        with suppress(InvalidInput):  # the report names the file
+            channels = probe(place).channels
+            return {1: "GRAY", 3: "RGB"}.get(channels, f"{channels} planes")  # the pages of a TIFF are planes
+    return None
 
 
 def channels_of(record: Mapping) -> int:

@@ -5,6 +5,7 @@ import platform
 from app.datasets.description import Description
 from app.engines import get_engine
 from app.files import write_json
+from app.jobs.dataset_images import fetched_folder
 from app.jobs.datasets import OpenedDataset, open_dataset
 from app.jobs.lifecycle import run_job
 from app.runs.layout import StorageLayout, WeightsFolder
@@ -31,11 +32,13 @@ def _train(config: dict, writer: RunWriter, storage: StorageLayout, settings: Se
     dataset = open_dataset(config["dataset"])
     _complete_config(config, writer, engine, dataset)
     writer.log(config["description"])
+    for warning in config.get("dataset_warnings", ()):
+        writer.log(f"Warning of the dataset's report: {warning}")
     network = engine.build(training_config)
     writer.log(f"{training_config.architecture} with {network.parameter_count:,} parameters on {engine.name}")
     if config["initial_weights_id"] is not None:
         _load_initial(network, storage.weights(config["initial_weights_id"]), config["initial_weights_id"], writer)
-    copies = LocalCopies(writer.run.inputs, settings)
+    copies = LocalCopies(writer.run.inputs, settings, fetched_folder(config["dataset"]))
     reader = SampleReader(dataset.description, dataset.folder, training_config, copies, settings.max_image_pixels)
     training, validation = _loaders(dataset.description, reader, training_config)
     if validation is None:

@@ -9,6 +9,7 @@ from app.augment.signatures import moves_pixels
 from app.datasets.checks import check_trainable
 from app.errors import InvalidInput
 from app.jobs import queue
+from app.jobs.checking import refuse_faulty
 from app.jobs.registration import channels_of
 from app.jobs.request_checks import (
     check_channels,
@@ -37,7 +38,7 @@ def start_training(services: Services, request: Mapping) -> dict:
         The answer of `POST /train`.
 
     Raises:
-        InvalidInput: naming every field that cannot be used.
+        InvalidInput: naming every field that cannot be used, or the errors that the dataset's report tells.
         Conflict: when the initial weights have no file yet.
         QueueUnavailable: when Redis cannot be reached; nothing is left behind then.
     """
@@ -48,6 +49,7 @@ def start_training(services: Services, request: Mapping) -> dict:
     check_same_task(model, dataset=dataset, project=project)
     initial = _initial_weights(services, request.get("weights_id"), model)
     config, texts = _resolved(services, request, model, dataset, initial)
+    warnings = refuse_faulty(services, dataset)
     services.queue.check()
 
     weights_id = database.weights.reserve_id()
@@ -58,6 +60,7 @@ def start_training(services: Services, request: Mapping) -> dict:
         "initial_weights_id": initial["id"] if initial else None,
         "project_id": project["id"],
         "dataset": {key: dataset[key] for key in ("id", "name", "path", "folder")},
+        "dataset_warnings": warnings,
         "training": config.to_dict(),
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }

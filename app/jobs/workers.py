@@ -12,7 +12,7 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from app.errors import ConfigurationError
-from app.jobs.queue import FUNCTIONS, connect
+from app.jobs.queue import QUEUE_NAMES, connect
 from app.runs.layout import StorageLayout
 from app.runs.reader import read_config
 from app.runs.state import FAILED
@@ -54,9 +54,9 @@ def run_worker(names: Sequence[str], settings: Settings) -> None:
     Raises:
         ConfigurationError: for an unknown queue, or when Redis does not answer within half a minute.
     """
-    unknown = [name for name in names if name not in FUNCTIONS]
+    unknown = [name for name in names if name not in QUEUE_NAMES]
     if unknown or not names:
-        raise ConfigurationError(f"There is no queue {unknown or ''}; name one or more of {', '.join(FUNCTIONS)}.")
+        raise ConfigurationError(f"There is no queue {unknown or ''}; name one or more of {', '.join(QUEUE_NAMES)}.")
     connection = connect(settings.queue_url)
     _wait_for_redis(connection, settings.queue_url)
     _preload()
@@ -97,6 +97,7 @@ def _preload() -> None:
     operation leaves its children a thread pool without threads, in which they hang for ever.
     """
     import app.engines.torch_engine.engine
+    import app.jobs.dataset_check
     import app.jobs.inference
     import app.jobs.training  # noqa: F401
 

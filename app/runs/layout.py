@@ -46,6 +46,10 @@ class RunFolder:
         return self.path / "outputs"
 
     @property
+    def report(self) -> Path:
+        return self.path / "report.json"
+
+    @property
     def predictions(self) -> Path:
         return self.outputs / "predictions.jsonl"
 
@@ -98,6 +102,18 @@ class StorageLayout:
     def dataset(self, dataset_id: int) -> Path:
         """Return the folder of the service's own copy of a description."""
         return self.root / "datasets" / str(dataset_id)
+
+    def description(self, dataset_id: int) -> Path:
+        """Return the service's own copy of a description."""
+        return self.dataset(dataset_id) / "dataset.yml"
+
+    def report(self, dataset_id: int) -> Path:
+        """Return the newest report on a dataset."""
+        return self.dataset(dataset_id) / "report.json"
+
+    def thumbnail(self, dataset_id: int, index: int, *, has_mask: bool) -> Path:
+        """Return the small picture of a sample."""
+        return self.dataset(dataset_id) / "thumbnails" / f"{index}{'-mask' * has_mask}.png"
 
     def weights(self, weights_id: int) -> WeightsFolder:
         """Return the folder of these weights."""

@@ -1,7 +1,13 @@
 """Datasets: registered from a path, listed, deleted."""
 
+import io
+import zipfile
+
 import pytest
 from api_sandbox import assert_error
+
+from app import create_app
+from app.settings import Settings
 
 
 def test_a_dataset_is_registered_from_a_path(client, data_root):
@@ -23,7 +29,7 @@ def test_forms_are_read_like_json(client, data_root):
 
 
 @pytest.mark.parametrize(
-    "path", ["/etc/passwd", "../../etc/passwd", "absent.yml", "file:///etc/passwd", "http://", "\n", "."]
+    "path", ["/etc/passwd", "../../etc/passwd", "absent.yml", "file:///etc/passwd", "http://", "\n", ".."]
 )
 def test_places_that_may_not_be_read(client, path):
     assert_error(client.post("/backend/datasets", json={"name": "a", "task_id": 1, "path": path}), 422, "path")
@@ -56,3 +62,97 @@ def test_a_dataset_that_weights_learned_from_is_kept(client, dataset, training):
     answer = client.delete(f"/backend/datasets/{dataset['id']}")
     assert_error(answer, 409)
     assert f"weights {training['weight_id']}" in answer.json["message"]
+
+
+def packed(data_root, *extra):
+    """Return the tiny dataset as a zip."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for path in sorted(data_root.iterdir()):
+            archive.write(path, path.name)
+        for name in extra:
+            archive.writestr(name, bytes(200_000))
+    return file.getvalue()
+
+
+def upload(client, content, name="tiny.zip", **fields):
+    form = {"name": "Tiny", "task_id": "1", "file": (io.BytesIO(content), name), **fields}
+    return client.post("/backend/datasets", data=form, content_type="multipart/form-data")
+
+
+def test_an_archive_is_uploaded(client, data_root, settings):
+    answer = upload(client, packed(data_root), colour_type="RGB")
+    assert answer.status == "201 Created"
+    record = answer.json
+    assert (record["source"], record["colour_type"], record["sample_count"]) == ("tiny.zip", "RGB", 8)
+    assert record["path"].startswith(str(settings.storage_dir)) and record["version_of"] is None
+    assert client.get(answer.headers["Location"]).json == record
+
+
+def test_an_uploaded_yaml_file(client, data_root):
+    text = (data_root / "tiny.yml").read_text().replace("location: ", f"location: {data_root}/").encode()
+    assert upload(client, text, "..\\x/tiny\x07.yml").json["source"] == "tiny.yml"
+    assert_error(upload(client, b"images: 3", "tiny.yml"), 422, "tiny.yml")
+    assert_error(upload(client, (data_root / "tiny.yml").read_bytes(), "tiny.yml"), 422, "file")
+
+
+def test_archives_that_cannot_be_used(client, data_root, settings):
+    answer = upload(client, packed(data_root, "../evil.png"))
+    assert_error(answer, 422, "file")
+    assert "../evil.png" in answer.json["message"]
+    assert_error(upload(client, packed(data_root)[:-300]), 422, "file")
+    assert client.get("/backend/datasets").json == []
+    assert list((settings.storage_dir / "datasets").iterdir()) == []
+
+
+def test_a_form_says_one_place(client, data_root):
+    assert_error(upload(client, packed(data_root), path="tiny.yml"), 422, "file")
+    form = {"name": "Tiny", "task_id": "1", "path": "tiny.yml", "file": (io.BytesIO(b""), "")}
+    assert client.post("/backend/datasets", data=form, content_type="multipart/form-data").status_code == 201
+    assert_error(client.post("/backend/datasets", data={"name": "Tiny", "task_id": "1"}), 400, "path")
+    body = {"name": "Tiny", "task_id": 1, "path": "tiny.yml"}
+    assert_error(client.post("/backend/datasets", json={**body, "file": "tiny.yml"}), 422, "file")
+    assert_error(client.post("/backend/datasets", json={**body, "colour_type": "BGR"}), 422, "colour_type")
+    assert client.post("/backend/datasets", json={**body, "colour_type": None}).json["colour_type"] == "GRAY"
+
+
+def test_uploads_have_a_limit_of_their_own(settings, data_root):
+    content = packed(data_root, "notes.txt")
+    sizes = {"max_body_bytes": 100_000, "max_upload_bytes": len(content) + 2000}
+    client = create_app(Settings(**{**vars(settings), **sizes})).test_client()
+    assert upload(client, content).status_code == 201
+    assert_error(client.post("/backend/projects", json={"name": "x" * 200_000, "task_id": 1}), 413)
+    answer = upload(client, content + bytes(4000))
+    assert_error(answer, 413)
+    assert f"{sizes['max_upload_bytes']} bytes" in answer.json["message"]
+
+
+def test_a_new_split(client, dataset):
+    address = f"/backend/datasets/{dataset['id']}/split"
+    answer = client.put(address, json={"training": 0.5, "test": 0.5, "seed": 3})
+    assert answer.status_code == 201
+    assert answer.json["splits"] == {"training": 4, "test": 4} and answer.json["version_of"] == dataset["id"]
+    assert client.get(answer.headers["Location"]).json == answer.json
+    assert client.get(f"/backend/datasets/{dataset['id']}").json["splits"] == dataset["splits"]
+    assert client.put(address, data={"folds": "4", "seed": "0", "stratify": "true"}).json["splits"]["fold_4"] == 2
+    assert client.put(address, json={}).json["splits"] == {"training": 4, "validation": 2, "test": 2}
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"training": 2}, "training"),
+        ({"training": "half"}, "training"),
+        ({"folds": 1}, "folds"),
+        ({"folds": 2.5}, "folds"),
+        ({"folds": 200}, "folds"),
+        ({"seed": -1}, "seed"),
+        ({"stratify": "maybe"}, "stratify"),
+        ({"group_by": "patient"}, "group_by"),
+        ({"colour": 1}, "colour"),
+    ],
+)
+def test_splits_that_cannot_be_drawn(client, dataset, body, field):
+    assert_error(client.put(f"/backend/datasets/{dataset['id']}/split", json=body), 422, field)
+    assert_error(client.put("/backend/datasets/99/split", json={}), 404)
+    assert client.get("/backend/datasets").json == [dataset]

@@ -115,3 +115,18 @@ def test_absent_test_split_names_those_there_are():
     [fault] = faults(check_has_split, described(*CLASSES, training=(0,), fold=(1,)), "test")
     assert fault.startswith("split.test is missing; ")
     assert "training" in fault
+
+
+def test_part_of_a_file_is_judged_by_its_file(folder, tmp_path_factory):
+    samples = (Sample(("a.png#low=0&high=9",), mask="none.tif#page=1"),)
+    assert (
+        "names a file that does not exist: 'none.tif#page=1'"
+        in faults(check_for_task, described(*samples, classes=()), "segmentation", folder)[0]
+    )
+    outside = tmp_path_factory.mktemp("outside") / "secret.png"
+    outside.touch()
+    (folder / "door.png").symlink_to(outside)
+    (fault,) = faults(
+        check_for_task, described(Sample(("door.png#low=0&high=9",))), "classification", folder, roots=[folder]
+    )
+    assert "lies outside the folders that are open to datasets" in fault

@@ -212,3 +212,102 @@ def test_decompression_bomb_is_refused_before_it_is_unpacked(tmp_path):
     (tmp_path / "bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n" + header + b"\0" * 100)
     with pytest.raises(JobFailure, match="60000 x 60000 pixels"):
         read_image([tmp_path / "bomb.png"], 1)
+
+
+@pytest.mark.parametrize("class_count", [0, 1, 2])
+@pytest.mark.parametrize(
+    ("values", "mapping"),
+    [
+        ([], {}),
+        ([0], {0: 0}),
+        ([1], {1: 1}),
+        ([0, 1], {0: 0, 1: 1}),
+        ([0, 100], {0: 0, 100: 1}),
+        ([255], {255: 1}),
+        ([0, 60, 127, 128, 255], {0: 0, 60: 0, 127: 0, 128: 1, 255: 1}),
+        ([0, 30, 60], {0: 0, 30: 0, 60: 0}),
+        ([0, 300, 40000, 65535], {0: 0, 300: 0, 40000: 1, 65535: 1}),
+    ],
+)
+def test_mapping_of_a_black_and_white_mask(values, mapping, class_count):
+    assert images.mask_mapping(values, class_count) == mapping
+
+
+@pytest.mark.parametrize(
+    ("values", "class_count", "mapping"),
+    [
+        ([0, 2], 3, {0: 0, 2: 2}),
+        ([0, 127, 255], 3, {0: 0, 127: 1, 255: 2}),
+        ([128, 255], 3, {128: 1, 255: 2}),
+        ([0, 85, 170, 255], 4, {0: 0, 85: 1, 170: 2, 255: 3}),
+        ([63, 191], 5, {63: 1, 191: 3}),
+        ([255], 256, {255: 255}),
+    ],
+)
+def test_mapping_of_a_mask_of_several_classes(values, class_count, mapping):
+    assert images.mask_mapping(values, class_count) == mapping
+
+
+@pytest.mark.parametrize(
+    ("values", "class_count", "sentence"),
+    [
+        ([0, 1, 2], 2, "The mask holds the values 1, 2, but of 2 classes only 0 and one other are expected."),
+        ([0, 1, 3], 1, "The mask holds the values 1, 3, but of 1 class only 0 and one other are expected."),
+        ([0, 3], 3, "The mask holds the value 3, but the 3 classes have the values 0 to 2."),
+        ([0, 127, 200, 255], 3, "The mask holds the value 255, but the 3 classes have the values 0 to 2."),
+        ([-1, 0], 3, "The mask holds the value -1, but the 3 classes have the values 0 to 2."),
+        ([-5, 0], 2, "The mask holds the value -5; with up to two classes 0 and 255 are expected."),
+        ([0, 1, 99], 80, "The mask holds the value 99, but the 80 classes have the values 0 to 79."),
+    ],
+)
+def test_value_that_is_no_class_is_named(values, class_count, sentence):
+    with pytest.raises(JobFailure) as caught:
+        images.mask_mapping(values, class_count)
+    assert caught.value.message == sentence
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_mapping_is_applied(tmp_path, dtype):
+    path = mask_file(tmp_path, np.array([[0, 127], [255, 128]], dtype))
+    assert read_mask(path, 3).tolist() == [[0, 1], [2, 1]]
+    assert read_mask(path, 2).tolist() == [[0, 0], [1, 1]]
+
+
+def test_palette_mask_holds_its_indexes(tmp_path):
+    image = Image.frombytes("P", (3, 1), bytes([0, 2, 1]))
+    image.putpalette([0, 0, 0, 200, 0, 0, 0, 200, 0])
+    image.save(tmp_path / "mask.png")
+    assert read_mask(tmp_path / "mask.png", 3).tolist() == [[0, 2, 1]]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [([[0.0, 1.0]], [[0, 1]]), ([[0.0, 2.0]], [[0, 2]]), ([[0.0, 0.4, 0.6, 1.0]], [[0, 102, 153, 255]])],
+)
+def test_floats_of_a_mask(tmp_path, values, expected):
+    Image.fromarray(np.float32(values)).save(tmp_path / "mask.tif")
+    assert images.read_mask_values(tmp_path / "mask.tif", max_pixels=100).tolist() == expected
+
+
+@pytest.mark.parametrize(("values", "wrong"), [([[0.5, 3]], "0.5"), ([[np.nan, 1]], "no numbers")])
+def test_floats_that_are_no_classes_are_refused(tmp_path, values, wrong):
+    Image.fromarray(np.float32(values)).save(tmp_path / "mask.tif")
+    with pytest.raises(JobFailure, match=rf"mask\.tif' holds .*{wrong}"):
+        read_mask(tmp_path / "mask.tif", 2)
+
+
+@pytest.mark.parametrize("name", ["a.webp", "a.gif", "a.ppm"])
+def test_other_formats_are_read(tmp_path, name):
+    Image.new("RGB", (8, 6), (51, 102, 204)).save(tmp_path / name, **({"lossless": True} if "webp" in name else {}))
+    assert read_image([tmp_path / name], 3)[3, 3].tolist() == [51, 102, 204]
+
+
+def test_alpha_of_webp_is_dropped(tmp_path):
+    Image.new("RGBA", (8, 6), (51, 102, 204, 90)).save(tmp_path / "a.webp", lossless=True, exact=True)
+    assert read_image([tmp_path / "a.webp"], 3)[3, 3].tolist() == [51, 102, 204]
+
+
+def test_sixteen_bit_colours_become_the_upper_eight(tmp_path):
+    colours = np.uint16([[[0, 255, 256], [512, 40000, 65535]]])
+    assert cv2.imwrite(str(tmp_path / "a.png"), colours[..., ::-1])
+    assert read_image([tmp_path / "a.png"], 3).tolist() == (colours >> 8).tolist()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.datasets.places import inside_roots, resolve
+from app.datasets.places import file_of, inside_roots, resolve, split_part, split_text
 from app.errors import InvalidInput
 
 
@@ -76,3 +76,35 @@ def test_locations_are_relative_to_the_folder_of_the_description():
     assert resolve("/img/a.png", Path("/sets/insects")) == Path("/img/a.png")
     assert resolve("HTTPS://lab.example/a.png", Path("/sets")) == "HTTPS://lab.example/a.png"
     assert resolve("img/a b.png", "https://lab.example/sets/x.yml") == "https://lab.example/sets/img/a%20b.png"
+
+
+@pytest.mark.parametrize(
+    ("location", "parts"),
+    [
+        ("scan.nii.gz#slice=12&axis=0", ("scan.nii.gz", "#slice=12&axis=0")),
+        ("https://host/a.dcm#frame=2", ("https://host/a.dcm", "#frame=2")),
+        ("a#1.png", ("a#1.png", "")),
+        ("a#page=2#page=3", ("a#page=2", "#page=3")),
+        ("a#page=2/b.png", ("a#page=2/b.png", "")),
+    ],
+)
+def test_part_stands_behind_the_last_sign(location, parts):
+    assert split_text(location) == parts
+
+
+def test_file_of_a_part_is_the_file(tmp_path):
+    assert split_part(tmp_path / "a.tif#page=2") == (tmp_path / "a.tif", "#page=2")
+    assert file_of(tmp_path / "a.tif#page=2") == tmp_path / "a.tif"
+    assert file_of(tmp_path / "a.tif") == tmp_path / "a.tif"
+    assert file_of(tmp_path / "#page=2") == tmp_path / "#page=2"
+
+
+def test_file_that_is_literally_so_named_wins(tmp_path):
+    (tmp_path / "a.tif#page=2").touch()
+    assert split_part(tmp_path / "a.tif#page=2") == (tmp_path / "a.tif#page=2", "")
+
+
+def test_part_stays_attached_beside_a_url():
+    assert resolve("b c.tif#page=2", "http://host/x/d.yml") == "http://host/x/b%20c.tif#page=2"
+    assert resolve("b#1.tif", "http://host/x/d.yml") == "http://host/x/b%231.tif"
+    assert resolve("b.tif#page=2", Path("/x")) == Path("/x/b.tif#page=2")

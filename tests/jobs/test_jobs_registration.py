@@ -1,4 +1,8 @@
+import io
+import os
+import tarfile
 import threading
+import zipfile
 from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -6,10 +10,13 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from app.datasets.places import resolve
-from app.errors import InvalidInput, TooLarge
+from app.errors import Conflict, InvalidInput, JobFailure, TooLarge
+from app.jobs.dataset_images import fetch_images, fetched_folder
+from app.jobs.dataset_versions import split_dataset
 from app.jobs.datasets import open_dataset
+from app.jobs.deletion import delete_dataset
 from app.jobs.initialisation import initialise
-from app.jobs.registration import channels_of, register_dataset
+from app.jobs.registration import UploadedFile, channels_of, register_dataset
 from app.jobs.services import open_services
 from app.settings import Settings
 from app.training.remote import LocalCopies
@@ -110,3 +117,186 @@ def test_shipped_datasets_are_registered_once_and_stay_deleted(tmp_path, data_ro
     services.database.datasets.delete(shipped["id"])
     initialise(services)
     assert services.database.datasets.all() == []
+
+
+def test_registering_starts_the_check_and_needs_no_queue(services, settings, data_root):
+    record = register_dataset(services, "Set", 1, str(data_root / "set.yml"))
+    assert services.queue.position("check", record["check_process_id"]) == 1
+
+    alone = open_services(replace(settings, redis_url="redis://127.0.0.1:1/0"))
+    record = register_dataset(alone, "Set", 1, str(data_root / "set.yml"))
+    assert alone.database.datasets.get(record["id"]) == record and record.get("check_process_id") is None
+
+
+def test_a_chosen_colour_type_wins_over_that_of_the_first_image(services, data_root):
+    record = register_dataset(services, "Set", 1, str(data_root / "set.yml"), "RGB")
+    assert record["colour_type"] == "RGB" and channels_of(record) == 3
+
+
+def test_a_first_image_that_cannot_be_read_leaves_the_colour_type_to_the_next(services, data_root):
+    (data_root / "0.png").write_bytes(b"text")
+    assert register_dataset(services, "Set", 1, str(data_root / "set.yml"))["colour_type"] == "GRAY"
+
+
+def test_a_folder_with_a_description(services, data_root):
+    (data_root / "masks.yml").unlink()
+    record = register_dataset(services, "Set", 1, str(data_root))
+    assert (record["source"], record["folder"]) == (str(data_root), str(data_root))
+    assert record["splits"] == {"training": 4, "test": 2}
+
+
+def test_a_folder_with_two_descriptions(services, data_root, stored):
+    before = stored()
+    with pytest.raises(InvalidInput, match=r"2 YAML files, masks\.yml, set\.yml") as refused:
+        register_dataset(services, "Set", 1, str(data_root))
+    assert list(refused.value.errors) == ["path"] and stored() == before
+
+
+def test_a_folder_without_a_description_is_described_and_left_as_it_is(services, data_root):
+    for index in range(6):
+        target = data_root / "set" / ("dark" if index < 3 else "light") / f"{index}.png"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes((data_root / f"{index}.png").read_bytes())
+    before = sorted((data_root / "set").rglob("*"))
+
+    record = register_dataset(services, "Set", 1, "set")
+
+    assert sorted((data_root / "set").rglob("*")) == before
+    assert record["classes"] == ["dark", "light"] and record["sample_count"] == 6
+    assert open_dataset(record).description.split("training")
+    assert resolve("dark/0.png", open_dataset(record).folder).is_file()
+
+
+def archive(data_root, kind="zip", extra=(), prefix="moles/"):
+    """Pack the data folder's set and images."""
+    file = io.BytesIO()
+    members = [(path.name, path.read_bytes()) for path in sorted(data_root.glob("*.png"))]
+    members += [("set.yml", (data_root / "set.yml").read_bytes()), *extra]
+    if kind == "zip":
+        with zipfile.ZipFile(file, "w") as packed:
+            for name, content in members:
+                packed.writestr(prefix + name, content)
+    else:
+        with tarfile.open(fileobj=file, mode="w:gz") as packed:
+            for name, content in members:
+                header = tarfile.TarInfo(prefix + name)
+                header.size = len(content)
+                packed.addfile(header, io.BytesIO(content))
+    return UploadedFile(f"moles.{kind}", file)
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar.gz"])
+@pytest.mark.parametrize("prefix", ["", "moles/"])
+def test_an_archive_with_images_lies_in_the_dataset_s_own_folder(services, data_root, kind, prefix):
+    record = register_dataset(services, "Moles", 1, archive(data_root, kind, prefix=prefix))
+
+    own = services.storage.dataset(record["id"])
+    opened = open_dataset(record)
+    assert record["source"] == f"moles.{kind}" and record["folder"] == str(own / "files" / prefix.rstrip("/"))
+    assert resolve("0.png", opened.folder).read_bytes() == (data_root / "0.png").read_bytes()
+    assert [path.name for path in own.parent.iterdir()] == [own.name]
+    assert own.stat().st_mode & 0o777 == 0o755
+
+    delete_dataset(services, record["id"])
+    assert not own.exists()
+
+
+@pytest.mark.parametrize(
+    ("extra", "sentence"),
+    [
+        ([("other.yaml", b"images: []")], "2 YAML files"),
+        ([("../evil.png", b"")], r"leads out"),
+        ([("set.yml/evil", b"")], "which is a file"),
+    ],
+)
+def test_an_archive_that_cannot_be_used_leaves_nothing(services, data_root, stored, extra, sentence):
+    before = stored()
+    with pytest.raises(InvalidInput, match=sentence) as refused:
+        register_dataset(services, "Moles", 1, archive(data_root, extra=extra, prefix=""))
+    assert list(refused.value.errors) == ["file"] and stored() == before
+
+
+@pytest.mark.parametrize("place", ["/etc/hostname", "../../db/datasets.json", "../../1/files/0.png"])
+def test_an_archive_cannot_name_files_that_it_did_not_bring(services, data_root, stored, place):
+    register_dataset(services, "First", 1, archive(data_root, prefix=""))
+    before = stored()
+    text = f"classes: [a, b]\nimages: [{{location: {place}, label: a}}]\n".encode()
+    (data_root / "set.yml").write_bytes(text)
+    with pytest.raises(InvalidInput, match="outside"):
+        register_dataset(services, "Sly", 1, archive(data_root, prefix=""))
+    assert stored() == before
+
+
+def test_limits_of_archives(settings, data_root):
+    services = open_services(replace(settings, max_archive_files=3))
+    initialise(services)
+    with pytest.raises(TooLarge, match="3 members"):
+        register_dataset(services, "Moles", 1, archive(data_root))
+    services = open_services(replace(settings, max_archive_bytes=300))
+    with pytest.raises(TooLarge, match="300 bytes"):
+        register_dataset(services, "Moles", 1, archive(data_root))
+
+
+def test_an_uploaded_description_alone(services, data_root, stored):
+    before = stored()
+    with pytest.raises(InvalidInput, match=r"'0\.png', but came alone"):
+        register_dataset(services, "Set", 1, UploadedFile("set.yml", (data_root / "set.yml").open("rb")))
+    assert stored() == before
+
+    text = (data_root / "set.yml").read_text().replace("location: ", f"location: {data_root}/")
+    record = register_dataset(services, "Set", 1, UploadedFile("set.yml", io.BytesIO(text.encode())))
+    assert (record["source"], record["sample_count"]) == ("set.yml", 6)
+
+
+def test_images_behind_urls_are_fetched_once_and_missing_ones_are_named(services, web, data_root):
+    record = register_dataset(services, "Web", 1, f"{web}/set.yml")
+    (data_root / "3.png").unlink()
+    (data_root / "4.png").write_bytes(b"")
+    lines = []
+
+    def show(line, fraction):
+        lines.append((line, fraction))
+
+    description = open_dataset(record).description
+    faults = fetch_images(record, description, services.settings, show, lambda: False)
+
+    assert list(faults) == [f"{web}/3.png"] and "404" in faults[f"{web}/3.png"]
+    assert len(lines) == 6 and lines[-1] == ("Fetched 6/6 images", 1.0)
+    assert len(list(fetched_folder(record).iterdir())) == 5
+    for path in data_root.glob("*.png"):
+        path.unlink()
+    again = fetch_images(record, description, services.settings, show, lambda: False)
+    assert list(again) == [f"{web}/3.png"]
+    copies = LocalCopies(data_root / "run", services.settings, fetched_folder(record))
+    assert copies.path(f"{web}/0.png").parent == fetched_folder(record)
+
+
+def test_fetching_stops_when_asked_and_at_the_limit(services, web):
+    record = register_dataset(services, "Web", 1, f"{web}/set.yml")
+    description = open_dataset(record).description
+    lines = []
+    fetch_images(record, description, services.settings, lambda *line: lines.append(line), lambda: True)
+    assert len(lines) == 1
+    with pytest.raises(JobFailure, match="more than 100 bytes"):
+        settings = replace(services.settings, max_archive_bytes=100)
+        fetch_images(record, description, settings, lambda *_: None, lambda: False)
+
+
+def test_a_new_split_keeps_the_files_it_shares(services, data_root):
+    first = register_dataset(services, "Moles", 1, archive(data_root, prefix=""))
+    version = split_dataset(services, first["id"], {"seed": 1})
+    assert resolve("0.png", open_dataset(version).folder).is_file()
+    with pytest.raises(Conflict, match=f"holds the images of datasets {version['id']}"):
+        delete_dataset(services, first["id"])
+    delete_dataset(services, version["id"])
+    delete_dataset(services, first["id"])
+
+
+def test_what_a_killed_registration_left_is_removed_after_a_day(services, data_root):
+    datasets = services.storage.dataset(1).parent
+    for name, age_seconds in ((".draft-old", 25 * 3600), (".draft-new", 3600)):
+        (datasets / name / "files").mkdir(parents=True)
+        then = (datasets / name).stat().st_mtime - age_seconds
+        os.utime(datasets / name, (then, then))
+    record = register_dataset(services, "Set", 1, str(data_root / "set.yml"))
+    assert sorted(path.name for path in datasets.iterdir()) == [".draft-new", str(record["id"])]

@@ -1,9 +1,19 @@
 """Datasets in the registry."""
 
-import marshmallow as ma
-from marshmallow import fields
+from pathlib import PurePosixPath
+from typing import Any
 
-from app.api.schemas.fields import LOCATION_CHARACTERS, Id, Name, Text
+import marshmallow as ma
+from flask_smorest.fields import Upload
+from marshmallow import fields
+from werkzeug.datastructures import FileStorage
+
+from app.api.schemas.fields import LOCATION_CHARACTERS, NAME_CHARACTERS, Id, Name, Text, Whole
+from app.jobs.registration import UploadedFile
+
+LARGEST_SEED = 2**31 - 1
+MOST_FOLDS = 100
+COLOUR_TYPES = ("GRAY", "RGB")
 
 DIGITS = {
     "id": 1,
@@ -15,11 +25,21 @@ DIGITS = {
     "sample_count": 1797,
     "splits": {"training": 1257, "validation": 180, "test": 360},
     "colour_type": "GRAY",
+    "version_of": None,
+    "split_settings": None,
     "created_at": "2026-11-20T09:30:00+00:00",
 }
-
-
 NEW_DATASET = {"name": "Digits", "task_id": 1, "path": "datasets/digits/digits.yml"}
+NEW_SPLIT = {"training": 0.8, "validation": 0.1, "test": 0.1, "seed": 7}
+SPLIT_DIGITS = {
+    **DIGITS,
+    "id": 2,
+    "name": "Digits (split 2)",
+    "path": "/home/lab/backend/storage/datasets/2/dataset.yml",
+    "splits": {"training": 1438, "validation": 180, "test": 179},
+    "version_of": 1,
+    "split_settings": NEW_SPLIT,
+}
 
 
 class DatasetSchema(ma.Schema):
@@ -34,16 +54,118 @@ class DatasetSchema(ma.Schema):
         keys=fields.String(), values=fields.Integer(), metadata={"description": "Samples by the name of their split."}
     )
     colour_type = fields.String(allow_none=True)
+    version_of = fields.Integer(
+        allow_none=True, metadata={"description": "The dataset that this one is another split of."}
+    )
+    split_settings = fields.Dict(
+        allow_none=True,
+        metadata={"description": "How the split was drawn, with its seed; null if it came with the dataset."},
+    )
     created_at = fields.String(allow_none=True)
 
 
+class ColourType(fields.String):
+    """How a network sees the images of a dataset."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            allow_none=True,
+            validate=ma.validate.OneOf(COLOUR_TYPES, error="GRAY or RGB is expected."),
+            metadata={"description": "What the images are converted to; by default what the first one is."},
+        )
+
+
+class DatasetFile(Upload):
+    """A file in a multipart form; the view gets its name and the file, which may be too large for memory."""
+
+    default_error_messages = {"invalid": "A file in a multipart form is expected."}
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> UploadedFile:
+        if not isinstance(value, FileStorage):
+            raise self.make_error("invalid")
+        return UploadedFile(_file_name(value), value.stream)  # type: ignore[arg-type]
+
+
+def _file_name(file: FileStorage) -> str:
+    """Return the last part of the name that a client gave a file, without what does not print."""
+    name = PurePosixPath((file.filename or "").replace("\\", "/")).name
+    return "".join(filter(str.isprintable, name))[:NAME_CHARACTERS] or "dataset"
+
+
 class NewDatasetSchema(ma.Schema):
+    """A dataset by its place; a multipart form may bring the file `file` instead of `path`."""
+
     name = Name(required=True)
     task_id = Id(required=True)
     path = Text(
         longest=LOCATION_CHARACTERS,
         required=True,
         metadata={
-            "description": "The http(s) URL of a YAML file, or the path of one in a folder that the service may read."
+            "description": "The http(s) URL of a YAML file, or the path of one, or of a folder, that the service may "
+            "read."
         },
+    )
+    colour_type = ColourType()
+    file = DatasetFile(format="binary", metadata={"description": "Only in a multipart form."})
+
+    @ma.pre_load
+    def let_a_file_stand_for_the_path(self, values: Any, **kwargs: Any) -> Any:
+        """Fill what a form cannot leave out, and refuse what would be two places."""
+        if not isinstance(values, dict) or not isinstance(values.get("file"), FileStorage):
+            return values
+        if not values["file"].filename:  # a browser sends an empty part for a field without a file
+            return {name: value for name, value in values.items() if name != "file"}
+        if values.get("path"):
+            raise ma.ValidationError("Give either `path` or `file`, not both.", "file")
+        return {**values, "path": _file_name(values["file"]), "colour_type": values.get("colour_type") or None}
+
+    @ma.post_load
+    def find_place(self, values: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        """Name what is registered, a place or a file, alike."""
+        path = values.pop("path")
+        return {**values, "place": values.pop("file", None) or path}
+
+
+class UploadedDatasetSchema(ma.Schema):
+    """The fields of a multipart form; only documents them."""
+
+    name = Name(required=True)
+    task_id = Id(required=True)
+    colour_type = ColourType()
+    file = DatasetFile(
+        format="binary",
+        required=True,
+        metadata={"description": "A YAML file, or a zip, tar or tar.gz archive of images with or without one."},
+    )
+
+
+class Fraction(fields.Float):
+    """A part of all images, from 0 to 1."""
+
+    def __init__(self) -> None:
+        super().__init__(allow_none=True, validate=ma.validate.Range(0, 1))
+
+
+class NewSplitSchema(ma.Schema):
+    """How a dataset is split anew."""
+
+    training = Fraction()
+    validation = Fraction()
+    test = Fraction()
+    folds = Whole(minimum=2, maximum=MOST_FOLDS, allow_none=True)
+    fold = Whole(maximum=MOST_FOLDS, allow_none=True, metadata={"description": "The fold that is for validation."})
+    seed = Whole(
+        minimum=0,
+        maximum=LARGEST_SEED,
+        allow_none=True,
+        metadata={"description": "By default one is drawn; the answer tells it."},
+    )
+    group_by = Text(
+        longest=NAME_CHARACTERS,
+        allow_none=True,
+        metadata={"description": "A feature, such as patient: images with the same value come into the same split."},
+    )
+    stratify = fields.Boolean(
+        allow_none=True,
+        metadata={"description": "Whether each split gets its share of each class; yes, where there are classes."},
     )

@@ -28,7 +28,7 @@ class StatusQuerySchema(ma.Schema):
 
 
 class ProcessStatusSchema(ma.Schema):
-    process_type = fields.String(required=True, metadata={"enum": ["training", "inference"]})
+    process_type = fields.String(required=True, metadata={"enum": ["training", "inference", "check"]})
     process_status = fields.String(required=True, metadata={"enum": ["running", "finished", "error"]})
     process_data = Values(
         required=True,

@@ -1,0 +1,11 @@
+"""The numbers in the pixels of a mask, as its file holds them."""
+
+import numpy as np
+from PIL import Image, ImageOps
+
+
+def stored_values(image: Image.Image) -> np.ndarray:
+    """Return `(H, W)` numbers, palette indexes included, or `(H, W, 3)` colours; upright and without alpha."""
+    upright = ImageOps.exif_transpose(image)
+    numbers = np.asarray(upright.convert("RGB") if upright.mode in ("RGBA", "CMYK", "YCbCr") else upright)
+    return numbers[..., 0] if upright.mode in ("LA", "PA") else numbers

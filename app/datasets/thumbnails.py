@@ -1,0 +1,107 @@
+"""Small pictures of samples, by Pillow alone: the web process makes them, and loads nothing heavier."""
+
+import io
+from pathlib import Path
+from typing import cast
+
+from PIL import Image, ImageOps
+
+from app.errors import InvalidInput
+
+SIDE_PX = 256
+MOST_PIXELS = 40_000_000  # of a file that the web process decodes; a JPEG is decoded at a fraction of its size
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM", "MPO")
+OVERLAY_OPACITY = 120
+COLOURS = ((230, 60, 50), (60, 140, 255), (70, 200, 90), (250, 200, 40), (190, 90, 230), (40, 210, 210))
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm")
+
+
+def is_plain(path: Path) -> bool:
+    """Tell by its name whether a file is of a kind that needs no more than Pillow."""
+    return path.suffix.lower() in SUFFIXES
+
+
+def picture(path: Path, location: str, mask_path: Path | None = None, class_count: int = 0) -> bytes:
+    """Return the PNG of an image, at most 256 pixels wide and high.
+
+    Args:
+        path: a file in one of the plain formats.
+        location: what the image is called in an error.
+        mask_path: of the mask to lay over it.
+        class_count: the number of classes of the mask.
+
+    Raises:
+        InvalidInput: saying why there is no picture.
+    """
+    small = _small(path, location).convert("RGB")
+    if mask_path is not None:
+        mask = _class_map(_opened(mask_path, f"mask of {location}"), class_count)
+        classes = mask.resize(small.size, Image.Resampling.NEAREST)
+        small.paste(_coloured(classes), mask=classes.point(lambda value: OVERLAY_OPACITY if value else 0))
+    buffer = io.BytesIO()
+    small.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _small(path: Path, location: str) -> Image.Image:
+    return _eight_bits(_opened(path, location, side=SIDE_PX))
+
+
+def _opened(path: Path, location: str, side: int | None = None) -> Image.Image:
+    """Decode an image upright; with `side`, no larger than that."""
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            if side:
+                image.draft(None, (side, side))
+            if image.width * image.height > MOST_PIXELS:
+                raise InvalidInput(
+                    f"{location!r} has {image.width} x {image.height} pixels, too many for a thumbnail "
+                    f"(at most {MOST_PIXELS:,}); a training reads it all the same."
+                )
+            return ImageOps.exif_transpose(_shrunk(image, side) if side else image)
+    except InvalidInput:
+        raise
+    except FileNotFoundError as error:
+        raise InvalidInput(f"{location!r} does not exist, so that it has no thumbnail.") from error
+    except Exception as error:  # Pillow's plugins let many kinds of exception through for a broken file
+        kinds = "PNG, JPEG, BMP, TIFF, WebP"
+        raise InvalidInput(f"{location!r} has no thumbnail: only whole files of {kinds} do.") from error
+
+
+def _shrunk(image: Image.Image, side: int) -> Image.Image:
+    exif = image.getexif()
+    small = _eight_bits(image) if image.mode not in ("L", "RGB") else image
+    small.thumbnail((side, side), reducing_gap=2.0)
+    small.getexif().update(exif)
+    return small
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Bring 16 bits to the upper 8, and what has no fixed range to its lowest and highest value."""
+    if image.mode.startswith("I;16"):
+        return image.point(lambda value: value / 256).convert("L")
+    if image.mode in ("I", "F"):
+        low, high = cast(tuple[float, float], image.getextrema())
+        scale = 255 / ((high - low) or 1)
+        return image.point(lambda value: value * scale - low * scale).convert("L")
+    if image.mode in ("P", "PA", "RGBA", "CMYK", "YCbCr", "LAB", "HSV"):
+        return image.convert("RGB")
+    return image.convert("L") if image.mode in ("1", "LA", "La") else image
+
+
+def _class_map(mask: Image.Image, class_count: int) -> Image.Image:
+    """Return the class of each pixel in mode L; as workers read masks, up to two classes are black and white."""
+    values = Image.frombytes("L", mask.size, mask.tobytes()) if mask.mode == "P" else _eight_bits(mask).convert("L")
+    if class_count > 2:
+        return values
+    _, highest = cast(tuple[float, float], values.getextrema())
+    threshold = 0 if highest <= 1 else 127
+    return values.point(lambda value: 1 if value > threshold else 0)
+
+
+def _coloured(classes: Image.Image) -> Image.Image:
+    palette = [part for index in range(256) for part in COLOURS[(index - 1) % len(COLOURS)]]
+    coloured = Image.frombytes("P", classes.size, classes.tobytes())
+    coloured.putpalette(palette)
+    return coloured.convert("RGB")

@@ -1,0 +1,144 @@
+"""Start the check of a dataset, and tell what it found. The web side; `app.jobs.dataset_check` does the work."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from app.datasets.groups import group_feature
+from app.errors import Conflict, InvalidInput, NotFound, QueueUnavailable
+from app.files import read_json
+from app.jobs import queue
+from app.jobs.datasets import open_dataset
+from app.jobs.processes import Process, find_process, stop
+from app.jobs.services import Services
+from app.jobs.submission import submit
+from app.runs.state import FINISHED, QUEUED
+from app.runs.writer import request_stop
+
+MOST_NAMED = 3
+MOST_LOGGED = 20
+
+
+def start_check(services: Services, record: Mapping, group_by: str | None = None) -> str:
+    """Queue the check of a registered dataset and return its process id, which the record then has too.
+
+    Args:
+        services: the opened service.
+        record: of the dataset.
+        group_by: the feature that says which samples belong together; by default one named after a patient.
+
+    Raises:
+        QueueUnavailable: when Redis cannot be reached; the record is as it was then.
+    """
+    services.queue.check()
+    datasets, dataset_id = services.database.datasets, record["id"]
+    run_config = {
+        "type": queue.CHECK,
+        "description": f"check {record['name']} (dataset {dataset_id})",
+        "dataset": dict(record),
+        "task": services.database.tasks.get(record["task_id"])["name"].lower(),
+        "group_by": group_by,
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+    def undo() -> None:
+        with suppress(NotFound):
+            datasets.update(dataset_id, check_process_id=record.get("check_process_id"))
+
+    return submit(
+        services,
+        run_config,
+        lambda process_id: datasets.update(dataset_id, check_process_id=process_id),
+        undo,
+    )
+
+
+def dataset_report(services: Services, dataset_id: int) -> dict:
+    """Return the newest report on a dataset, or how far its check is; one that was never checked is checked now.
+
+    Returns:
+        `state` is `finished` with the whole report; `queued` or `running` with `progress`; `failed` or `stopped`
+        with `error`. `process_id` names the check.
+
+    Raises:
+        NotFound: for an id that no dataset has.
+        QueueUnavailable: when a check has to be started and Redis cannot be reached.
+    """
+    record = services.database.datasets.get(dataset_id)
+    process = _check_of(services, record)
+    if process is None:
+        return {"state": QUEUED, "progress": 0.0, "process_id": start_check(services, record)}
+    state = process.state
+    report = _stored_report(services, dataset_id) if state.state == FINISHED else None
+    if report is not None:
+        return {"state": FINISHED, "progress": 1.0, "process_id": process.id, **report}
+    if state.is_final:
+        words = state.error or f"{state.line}. Send POST to this address to check again."
+        return {"state": state.state, "progress": state.progress, "process_id": process.id, "error": words}
+    word = QUEUED if state.state == QUEUED else "running"
+    return {"state": word, "progress": state.progress, "process_id": process.id, "line": state.line}
+
+
+def check_again(services: Services, dataset_id: int, group_by: str | None = None) -> str:
+    """Start a new check, as after its owner mended a dataset; return the process id.
+
+    Raises:
+        NotFound: for an id that no dataset has.
+        InvalidInput: for a feature that the dataset does not have.
+        Conflict: while the last check has not ended.
+    """
+    record = services.database.datasets.get(dataset_id)
+    process = _check_of(services, record)
+    if process is not None and not process.state.is_final:
+        raise Conflict(f"Dataset {dataset_id} is being checked already, by process {process.id}.")
+    if group_by is not None:
+        group_feature(open_dataset(record).description, group_by)
+    return start_check(services, record, group_by)
+
+
+def stop_check(services: Services, record: Mapping) -> None:
+    """Stop the check of a dataset that is about to be deleted."""
+    process = _check_of(services, record)
+    if process is not None and not process.state.is_final:
+        request_stop(process.run)
+        with suppress(Conflict, QueueUnavailable):  # it ended in between; or its worker sees the request
+            stop(services, process.id)
+
+
+def refuse_faulty(services: Services, record: Mapping) -> list[str]:
+    """Refuse a dataset whose report has errors; return the first warnings of one that may be used.
+
+    One without a report may be used: a fault then ends the process that meets it.
+
+    Raises:
+        InvalidInput: naming the report's address and the first errors.
+    """
+    report = _stored_report(services, record["id"]) or {"problems": [], "problem_counts": {"error": 0, "warning": 0}}
+    sentences: dict[str, list[str]] = {"error": [], "warning": []}
+    for problem in report["problems"]:
+        sentences[problem["severity"]].append(problem["message"])
+    count = report["problem_counts"]["error"]
+    if count:
+        address = f"/backend/datasets/{record['id']}/report"
+        first = " ".join(sentences["error"][:MOST_NAMED])
+        faults = "an error" if count == 1 else f"{count} errors"
+        message = (
+            f"Dataset {record['id']} has {faults}: {first} GET {address} lists all; POST to it once they are mended."
+        )
+        raise InvalidInput(message, {"dataset_id": [message, *sentences["error"][:MOST_LOGGED]]})
+    return sentences["warning"][:MOST_LOGGED]
+
+
+def _stored_report(services: Services, dataset_id: int) -> dict | None:
+    with suppress(FileNotFoundError):
+        return read_json(services.storage.report(dataset_id))
+    return None
+
+
+def _check_of(services: Services, record: Mapping) -> Process | None:
+    process_id = record.get("check_process_id")
+    if process_id is None:
+        return None
+    with suppress(NotFound):  # somebody emptied the folder of runs
+        return find_process(services, process_id)
+    return None

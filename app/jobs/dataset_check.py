@@ -1,0 +1,122 @@
+"""The job of a check: fetch what a dataset names by URL, look at every image, write the report."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from app.datasets.places import resolve, split_text
+from app.datasets.report import DatasetReport, mask_class_count
+from app.datasets.report_sample import SampleGauge
+from app.datasets.thumbnails import SIDE_PX, is_plain
+from app.errors import JobFailure
+from app.files import write_atomically, write_json
+from app.jobs.dataset_images import fetch_images, fetched_folder
+from app.jobs.datasets import OpenedDataset, open_dataset
+from app.jobs.lifecycle import run_job
+from app.jobs.registration import channels_of
+from app.runs.layout import StorageLayout
+from app.runs.state import FINISHED, STOPPED
+from app.runs.writer import RunWriter
+from app.settings import Settings
+from app.training.remote import LocalCopies
+
+FETCHING_SHARE = 0.5  # of the whole progress, where there is something to fetch
+
+
+def run(process_id: str) -> None:
+    """Check; the process id is all that the queue carries."""
+    run_job(process_id, _check)
+
+
+def _check(config: dict, writer: RunWriter, storage: StorageLayout, settings: Settings) -> tuple[str, str]:
+    record, task_name = config["dataset"], config["task"]
+    writer.log(config["description"])
+    dataset = open_dataset(record)
+    gauge = SampleGauge(
+        _local_paths(dataset, record, writer, settings),
+        channels_of(record),
+        mask_class_count(dataset.description, task_name),
+        settings.max_image_pixels,
+        _picture_keeper(storage, record["id"]),
+    )
+    report = DatasetReport(dataset.description, task_name, gauge, config["group_by"], _indexes(dataset)).make(
+        _progress(writer), writer.should_stop
+    )
+    if report is None:
+        why = "the service was shut down" if writer.is_interrupted else "as asked"
+        return STOPPED, f"Stopped {why}; there is no report"
+    write_json(writer.run.report, report)
+    write_json(storage.report(record["id"]), report)
+    for problem in report["problems"]:
+        writer.log(f"{problem['severity']}: {problem['message']}")
+    return FINISHED, _summary(report)
+
+
+def _local_paths(dataset: OpenedDataset, record: dict, writer: RunWriter, settings: Settings) -> Callable[[str], Path]:
+    """Fetch the images that are named by URL; return what turns a location into a local path."""
+
+    def show(line: str, fraction: float) -> None:
+        writer.progress(line, FETCHING_SHARE * fraction, None)
+
+    faults = fetch_images(record, dataset.description, settings, show, writer.should_stop)
+    copies = LocalCopies(fetched_folder(record), settings)
+
+    def path_of(location: str) -> Path:
+        place = resolve(location, dataset.folder)
+        if isinstance(place, str) and split_text(place)[0] in faults:
+            raise JobFailure(faults[split_text(place)[0]])
+        return copies.path(place)
+
+    return path_of
+
+
+def _indexes(dataset: OpenedDataset) -> Sequence[int]:
+    """Return the samples to look at: those that are used, and of the others those that need not be fetched."""
+    used = set(dataset.description.used_indexes())
+
+    def is_here(location: str) -> bool:
+        return isinstance(resolve(location, dataset.folder), Path)
+
+    return [
+        index
+        for index, sample in enumerate(dataset.description.samples)
+        if index in used or all(map(is_here, [*sample.location, *filter(None, [sample.mask])]))
+    ]
+
+
+def _picture_keeper(storage: StorageLayout, dataset_id: int) -> Callable[[int, Path, np.ndarray], None]:
+    """Return what keeps a thumbnail of each image that takes a library which the web process does not load."""
+
+    def keep(index: int, place: Path, image: np.ndarray) -> None:
+        if is_plain(place):
+            return
+        height, width = image.shape[:2]
+        scale = min(SIDE_PX / max(height, width), 1)
+        size = (max(round(width * scale), 1), max(round(height * scale), 1))
+        small = cv2.resize(image[..., : 3 if image.shape[2] == 3 else 1], size, interpolation=cv2.INTER_AREA)
+        pixels = cv2.cvtColor(small, cv2.COLOR_RGB2BGR) if small.ndim == 3 else small
+        picture = storage.thumbnail(dataset_id, index, has_mask=False)
+        picture.parent.mkdir(exist_ok=True)
+        write_atomically(picture, cv2.imencode(".png", pixels)[1].tobytes())
+
+    return keep
+
+
+def _progress(writer: RunWriter) -> Callable[[int, int], None]:
+    began, fetched = time.monotonic(), writer.state.progress
+
+    def show(done: int, total: int) -> None:
+        rate = done / max(time.monotonic() - began, 1e-9)
+        fraction = fetched + (1 - fetched) * done / total
+        writer.progress(f"Check {done}/{total} - {rate:.0f} img/s", fraction, (total - done) / max(rate, 1e-9))
+
+    return show
+
+
+def _summary(report: dict) -> str:
+    counts = report["problem_counts"]
+    rate = f"{report['images_per_second']:.0f} img/s"
+    return f"Checked {report['sample_count']} images ({rate}): {counts['error']} errors, {counts['warning']} warnings"

@@ -1,0 +1,100 @@
+"""The samples of a registered dataset as a person looks at them: their labels, and small pictures."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+
+from app.datasets.places import PlaceCheck, file_of, resolve
+from app.datasets.thumbnails import is_plain, picture
+from app.errors import InvalidInput, NotFound
+from app.files import write_atomically
+from app.jobs.dataset_images import fetched_folder
+from app.jobs.datasets import OpenedDataset, open_dataset
+from app.jobs.services import Services
+from app.training.remote import LocalCopies
+
+
+def samples(services: Services, dataset_id: int, split: str | None = None) -> list[dict]:
+    """Return what is known of each sample, or of those in one split; none if there is no such split.
+
+    Raises:
+        NotFound: for an id that no dataset has.
+    """
+    description = _opened(services.database.datasets.get(dataset_id)).description
+    split_of = {index: name for name, indexes in description.splits.items() for index in indexes}
+    indexes = range(len(description.samples)) if split is None else description.split(split)
+    rows = []
+    for index in indexes:
+        sample = description.samples[index]
+        labels = None if sample.classes is None else [description.classes[label] for label in sample.classes]
+        rows.append(
+            {
+                "index": index,
+                "location": list(sample.location),
+                "labels": labels,
+                "mask": sample.mask,
+                "split": split_of.get(index),
+                "values": sample.values,
+            }
+        )
+    return rows
+
+
+def thumbnail(services: Services, dataset_id: int, index: int, *, has_mask: bool = False) -> Path:
+    """Return the path of the small picture of a sample, which is made on first use.
+
+    Raises:
+        NotFound: for an id that no dataset has, or an index that no sample of it has.
+        InvalidInput: saying why there is no picture.
+    """
+    record = services.database.datasets.get(dataset_id)
+    dataset = _opened(record)
+    if index >= len(dataset.description.samples):
+        count = len(dataset.description.samples)
+        raise NotFound(f"Dataset {dataset_id} has no image {index}; its {count} images are counted from 0.")
+    sample = dataset.description.samples[index]
+    mask = sample.mask if has_mask else None
+    source = _local_path(services, record, sample.location[0], dataset)
+    mask_path = _local_path(services, record, mask, dataset) if mask else None
+    kept = services.storage.thumbnail(dataset_id, index, has_mask=mask is not None)
+    if not _is_newer(kept, file_of(source), mask_path and file_of(mask_path)):
+        plain = services.storage.thumbnail(dataset_id, index, has_mask=False)
+        # The check has left a picture of what Pillow alone cannot decode.
+        source = plain if mask and not is_plain(source) and plain.exists() else source
+        content = picture(source, sample.location[0], mask_path, len(dataset.description.classes))
+        kept.parent.mkdir(exist_ok=True)
+        write_atomically(kept, content)
+    return kept
+
+
+def _opened(record: Mapping) -> OpenedDataset:
+    """Read a description, or take it from the last pages that were asked for."""
+    path = Path(record["path"])
+    changed_at = path.stat().st_mtime_ns if path.exists() else 0
+    return _read(record["id"], record["path"], record["folder"], changed_at)
+
+
+@lru_cache(maxsize=2)
+def _read(dataset_id: int, path: str, folder: str, changed_at: int) -> OpenedDataset:
+    return open_dataset({"id": dataset_id, "path": path, "folder": folder})
+
+
+def _local_path(services: Services, record: Mapping, location: str, dataset: OpenedDataset) -> Path:
+    """Return the file of a location; links that lead out of the folders open to datasets are not followed."""
+    place = resolve(location, dataset.folder)
+    own = services.storage.dataset(record["id"])
+    if not isinstance(place, Path):
+        place = LocalCopies(fetched_folder(record), services.settings).kept(place)
+        if not place.exists():
+            raise InvalidInput(f"{location!r} has no thumbnail until the dataset's check has fetched it.")
+    if not PlaceCheck((*services.settings.data_roots, own)).is_inside(file_of(place)):
+        raise InvalidInput(f"{location!r} lies outside the folders that are open to datasets.")
+    return place
+
+
+def _is_newer(kept: Path, *sources: Path | None) -> bool:
+    try:
+        made_at = kept.stat().st_mtime_ns
+        return all(source is None or source.stat().st_mtime_ns <= made_at for source in sources)
+    except OSError:
+        return False

@@ -1,0 +1,130 @@
+"""Where datasets come from: a URL, a file or folder in the data roots, or an upload."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import urlsplit
+
+from app.datasets import archives
+from app.datasets.archives import Limits
+from app.datasets.fetch import fetch
+from app.datasets.layouts import describe, find_base, find_description
+from app.datasets.places import inside_roots, is_url
+from app.datasets.yaml_format import read, write
+from app.errors import InvalidInput, TooLarge
+from app.settings import Settings
+
+FILES = "files"
+
+
+@dataclass(frozen=True)
+class Source:
+    """The text of a description, and what its locations start from.
+
+    Attributes:
+        text: the YAML text; written by us where there was none.
+        file_name: what the description's faults are reported under.
+        folder: what relative locations are relative to, a folder or a URL.
+        origin: where it came from, as the user named it.
+    """
+
+    text: bytes
+    file_name: str
+    folder: Path | str
+    origin: str
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a user wants to register: the name to give it and the task it is for."""
+
+    name: str
+    task_name: str
+
+
+def read_path(path: str, wanted: Wanted, settings: Settings) -> Source:
+    """Read the description that a URL or a path leads to; a path may lead to a folder.
+
+    Raises:
+        InvalidInput: for a place that cannot or may not be read.
+        TooLarge: for a description over the limit.
+    """
+    try:
+        if urlsplit(path).scheme in ("http", "https"):
+            return _read_url(path, settings)
+    except ValueError as error:
+        raise InvalidInput(f"{path[:80]!r} is neither a URL nor a path.") from error
+    found = inside_roots(path, settings.data_roots, allow_folder=True)
+    if found.is_dir():
+        return read_folder(found, path, wanted, settings)
+    return Source(_limited(found, settings), found.name, found.parent, path)
+
+
+def read_folder(folder: Path, origin: str, wanted: Wanted, settings: Settings) -> Source:
+    """Read the one description in a folder, or write one by how the folder is laid out.
+
+    Raises:
+        InvalidInput: if there are several, or none and no layout that is known.
+    """
+    base = find_base(folder)
+    found = find_description(base)
+    if found is not None:
+        if found.is_symlink():
+            inside_roots(str(found), settings.data_roots)
+        return Source(_limited(found, settings), found.name, base, origin)
+    text = write(describe(base, wanted.task_name, wanted.name)).encode()
+    return Source(text, Path(origin).name or "dataset", base, origin)
+
+
+def read_upload(file_name: str, stream: BinaryIO, draft: Path, wanted: Wanted, settings: Settings) -> Source:
+    """Read an uploaded YAML file, or unpack an archive with images into the draft of the dataset's folder.
+
+    Raises:
+        InvalidInput: for an archive that cannot be trusted, or a YAML file that names images it did not bring.
+        TooLarge: for more than the limits of the settings.
+    """
+    files = draft / FILES
+    files.mkdir()
+    kind = archives.kind_of(stream)
+    if kind is None:
+        return _read_uploaded_text(file_name, stream, files, settings)
+    limits = Limits(settings.max_archive_bytes, settings.max_archive_files, settings.max_archive_ratio)
+    archives.extract(stream, kind, files, limits)
+    return read_folder(files, file_name, wanted, settings)
+
+
+def _read_url(url: str, settings: Settings) -> Source:
+    text = fetch(
+        url,
+        limit_bytes=settings.max_description_bytes,
+        timeout_seconds=settings.url_timeout_seconds,
+        allowed_hosts=settings.url_hosts,
+    )
+    return Source(text, Path(urlsplit(url).path).name or "dataset", url, url)
+
+
+def _read_uploaded_text(file_name: str, stream: BinaryIO, files: Path, settings: Settings) -> Source:
+    text = stream.read(settings.max_description_bytes + 1)
+    _check_size(len(text), file_name, settings)
+    description = read(text, file_name)
+    for sample in description.samples:
+        for location in (*sample.location, *filter(None, [sample.mask])):
+            if not is_url(location) and not location.startswith("/"):
+                raise InvalidInput(
+                    f"{file_name} names images beside itself, such as {location[:80]!r}, but came alone; "
+                    "send a zip or tar.gz archive with the images and the YAML file."
+                )
+    return Source(text, file_name, files, file_name)
+
+
+def _limited(path: Path, settings: Settings) -> bytes:
+    try:
+        _check_size(path.stat().st_size, path.name, settings)
+        return path.read_bytes()
+    except OSError as error:
+        raise InvalidInput(f"{path.name!r} cannot be read: {error.strerror}.") from error
+
+
+def _check_size(size: int, name: str, settings: Settings) -> None:
+    if size > settings.max_description_bytes:
+        raise TooLarge(f"{name} is larger than {settings.max_description_bytes} bytes, the limit of descriptions.")

@@ -1,0 +1,122 @@
+"""Folders without a description, as newcomers have them."""
+
+import pytest
+
+from app.datasets import layouts
+from app.datasets.layouts import describe, find_base, find_description
+from app.datasets.yaml_format import read, write
+from app.errors import InvalidInput, TooLarge
+
+
+def fill(folder, *paths):
+    """Make files; what is in them is nobody's business here."""
+    for path in paths:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(b"")
+    return folder
+
+
+def images(folder, count, ending=".png"):
+    return [f"{folder}/{index}{ending}" for index in range(count)]
+
+
+def test_folders_named_after_classes(tmp_path):
+    fill(tmp_path, *images("mel", 10), *images("ben/patient 1", 20, ".JPG"), "notes.txt", "ben/notes.txt", ".hid/1.png")
+    description = describe(tmp_path, "classification", "Moles")
+    assert description.name == "Moles" and description.classes == ("ben", "mel")
+    assert {sample.location[0]: sample.classes for sample in description.samples} == {
+        **dict.fromkeys(images("mel", 10), (1,)),
+        **dict.fromkeys(images("ben/patient 1", 20, ".JPG"), (0,)),
+    }
+    assert description.class_counts("training") == [14, 7]
+    assert {name: len(indexes) for name, indexes in description.splits.items()} == {
+        "training": 21,
+        "validation": 5,
+        "test": 4,
+    }
+    assert describe(tmp_path, "classification", "Moles") == description
+    assert read(write(description).encode(), "moles.yml") == description
+
+
+def test_images_and_masks_of_the_same_names(tmp_path):
+    fill(tmp_path, *images("Images", 3), *images("masks", 3, ".tif"))
+    fill(tmp_path, "Images/b/x.nii.gz", "masks/b/x_mask.nii.gz", "Images/ISIC_1.jpg", "masks/ISIC_1_segmentation.png")
+    description = describe(tmp_path, "segmentation", "Nuclei")
+    assert description.classes == ("foreground",)
+    assert {sample.location[0]: sample.mask for sample in description.samples} == {
+        "Images/0.png": "masks/0.tif",
+        "Images/1.png": "masks/1.tif",
+        "Images/2.png": "masks/2.tif",
+        "Images/ISIC_1.jpg": "masks/ISIC_1_segmentation.png",
+        "Images/b/x.nii.gz": "masks/b/x_mask.nii.gz",
+    }
+    assert sorted(sum(description.splits.values(), ())) == [0, 1, 2, 3, 4]
+    assert read(write(description).encode(), "nuclei.yml") == description
+
+
+def test_folders_that_say_the_splits(tmp_path):
+    fill(tmp_path, *images("Train/a", 3), *images("Train/b", 2), *images("val/a", 1), *images("val/b", 1))
+    description = describe(tmp_path, "classification", "X")
+    assert description.classes == ("a", "b")
+    assert description.splits == {"training": (0, 1, 2, 3, 4), "validation": (5, 6)}
+    fill(tmp_path / "pairs", *images("test/images", 1), *images("test/masks", 1), *images("train/images", 2))
+    fill(tmp_path / "pairs", *images("train/masks", 2))
+    assert describe(tmp_path / "pairs", "segmentation", "X").splits == {"training": (0, 1), "test": (2,)}
+
+
+def test_a_split_in_which_a_class_is_absent(tmp_path):
+    fill(tmp_path, *images("train/a", 3), *images("train/b", 2), *images("test/b", 1))
+    description = describe(tmp_path, "classification", "X")
+    assert description.splits["test"] == (5,) and description.samples[5].classes == (1,)
+
+
+def test_where_a_dataset_begins_and_what_describes_it(tmp_path):
+    fill(tmp_path, "lab/moles/images/1.png", "__MACOSX/x", ".DS_Store")
+    assert find_base(tmp_path) == tmp_path / "lab/moles/images"
+    fill(tmp_path, "lab/moles/set.YAML")
+    assert find_base(tmp_path) == tmp_path / "lab/moles"
+    assert find_description(tmp_path / "lab/moles") == tmp_path / "lab/moles/set.YAML"
+    assert find_description(tmp_path / "lab/moles/images") is None
+    fill(tmp_path, "lab/moles/other.yml")
+    with pytest.raises(InvalidInput, match=r"2 YAML files, other\.yml, set\.YAML"):
+        find_description(tmp_path / "lab/moles")
+
+
+@pytest.mark.parametrize(
+    ("task", "paths", "sentence"),
+    [
+        ("classification", [], "at least 2 classes; it is empty"),
+        ("classification", ["1.png", "2.png"], r"class_name/image\.png .* there are: 1\.png, 2\.png"),
+        ("classification", ["only/1.png", "more.txt"], "at least 2 classes"),
+        ("segmentation", ["a/1.png", "b/1.png"], "images/ and masks/; there are: a/, b/"),
+        ("segmentation", ["images/1.png", "images/2.png", "masks/1.png"], r"'images/2\.png' has no mask"),
+        ("segmentation", ["images/1.png", "masks/1.png", "masks/3.png"], r"'masks/3\.png' has no image"),
+        ("segmentation", ["images/1.png", "images/1.jpg", "masks/1.png"], "have one name"),
+        ("segmentation", ["images/x.txt", "masks/x.txt"], "'images' has no image"),
+        ("classification", ["a/\udcff.png", "b/1.png"], "cannot be written"),
+    ],
+)
+def test_other_layouts_are_told_what_is_expected(tmp_path, task, paths, sentence):
+    with pytest.raises(InvalidInput, match=sentence):
+        describe(fill(tmp_path, *paths), task, "X")
+
+
+def test_many_images_without_masks_are_counted(tmp_path):
+    fill(tmp_path, *images("images", 10), *images("masks", 1))
+    with pytest.raises(InvalidInput, match="and 6 more have no mask"):
+        describe(tmp_path, "segmentation", "X")
+
+
+def test_too_many_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(layouts, "MOST_FILES", 5)
+    with pytest.raises(TooLarge, match="more than 5 images"):
+        describe(fill(tmp_path, *images("a", 4), *images("b", 6)), "classification", "X")
+
+
+@pytest.mark.parametrize("link", ["c", "a/linked"])
+def test_links_to_folders_are_told_not_followed(tmp_path, link):
+    outside = fill(tmp_path / "outside", *images("deep", 3))
+    folder = fill(tmp_path / "set", *images("a", 3), *images("b", 3))
+    (folder / link).symlink_to(outside)
+    with pytest.raises(InvalidInput, match=f"'{link}' is a link"):
+        describe(folder, "classification", "X")

@@ -1,0 +1,192 @@
+"""The check of a dataset: started by registering it, run as a job of its own, told, and heeded by a training."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import nibabel
+import numpy as np
+import pytest
+from PIL import Image
+from test_jobs_submission import projects
+
+from app.errors import Conflict, InvalidInput, NotFound, QueueUnavailable
+from app.files import read_json, write_json
+from app.jobs import checking, processes
+from app.jobs.dataset_samples import samples, thumbnail
+from app.jobs.deletion import delete_dataset
+from app.jobs.queue import CHECK, JobQueue
+from app.jobs.registration import register_dataset
+from app.jobs.training_start import start_training
+from app.runs.reader import read_config, read_state
+from app.runs.state import STOPPED
+from app.settings import CLONE_FOLDER
+
+__all__ = ["projects"]
+
+
+@pytest.fixture
+def dataset(services, data_root):
+    """Six images of two classes, of which two are noise and four are grey all over."""
+    for index in (0, 5):
+        noise = np.random.default_rng(index).integers(0, 256, (8, 8))
+        Image.fromarray(noise.astype(np.uint8)).save(data_root / f"{index}.png")
+    return register_dataset(services, "Set", 1, str(data_root / "set.yml"))
+
+
+def run_check(services, process_id):
+    """Run the job as a worker does, in a process of its own, and return the final state."""
+    settings = services.settings
+    environment = os.environ | {
+        "STORAGE_DIR": str(settings.storage_dir),
+        "REDIS_URL": settings.redis_url,
+        "DATA_ROOTS": os.pathsep.join(map(str, settings.data_roots)),
+    }
+    script = "import sys; from app.jobs.dataset_check import run; run(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", script, process_id], cwd=CLONE_FOLDER, env=environment, timeout=120)
+    services.queue.withdraw(CHECK, process_id)
+    return read_state(services.storage.run(process_id))
+
+
+def test_registering_queues_a_check_beside_the_inferences(services, dataset):
+    process_id = dataset["check_process_id"]
+
+    assert services.queue.position("inference", process_id) == 1
+    status = processes.status(services, process_id, False)
+    assert (status["process_type"], status["process_status"], status["process_state"]) == ("check", "running", "queued")
+    assert checking.dataset_report(services, dataset["id"]) | {"line": ""} == {
+        "state": "queued",
+        "progress": 0.0,
+        "process_id": process_id,
+        "line": "",
+    }
+
+
+def test_a_check_writes_the_report_beside_the_description(services, dataset, data_root):
+    state = run_check(services, dataset["check_process_id"])
+
+    report = checking.dataset_report(services, dataset["id"])
+
+    assert state.state == "finished" and state.line.startswith("Checked 6 images")
+    assert (report["state"], report["progress"]) == ("finished", 1.0)
+    assert report["splits"]["training"]["classes"] == {"a": 2, "b": 2}
+    assert {problem["file"] for problem in report["problems"] if problem["kind"] == "blank"} == {
+        "1.png",
+        "2.png",
+        "3.png",
+        "4.png",
+    }
+    assert read_json(services.storage.run(dataset["check_process_id"]).report)["problems"] == report["problems"]
+    log = services.storage.run(dataset["check_process_id"]).log.read_text()
+    assert "warning: '1.png' is blank" in log
+
+
+def test_a_training_is_refused_for_errors_and_told_of_warnings(services, dataset, projects, data_root):
+    request = {"model_id": 1, "dataset_id": dataset["id"], "project_id": projects[0]["id"], "weights_id": None}
+    (data_root / "0.png").write_text("no image")
+    run_check(services, dataset["check_process_id"])
+
+    with pytest.raises(InvalidInput) as refused:
+        start_training(services, request)
+    assert f"/backend/datasets/{dataset['id']}/report" in refused.value.message
+    assert "0.png" in refused.value.message and list(refused.value.errors) == ["dataset_id"]
+    assert services.database.weights.all() == []
+
+    Image.fromarray(np.eye(8, dtype=np.uint8)).save(data_root / "0.png")
+    run_check(services, checking.check_again(services, dataset["id"]))
+    answer = start_training(services, request)
+    warnings = read_config(services.storage.run(answer["process_id"]))["dataset_warnings"]
+    assert any("'1.png' is blank" in warning for warning in warnings)
+
+
+def test_a_dataset_that_is_not_checked_yet_may_be_trained(services, dataset, projects):
+    request = {"model_id": 1, "dataset_id": dataset["id"], "project_id": projects[0]["id"], "weights_id": None}
+
+    assert start_training(services, request)["result"] == "ok"
+
+
+def test_a_second_check_waits_until_the_first_has_ended(services, dataset):
+    with pytest.raises(Conflict, match="being checked already"):
+        checking.check_again(services, dataset["id"])
+    processes.stop(services, dataset["check_process_id"])
+
+    assert checking.dataset_report(services, dataset["id"])["state"] == STOPPED
+    assert checking.check_again(services, dataset["id"]) != dataset["check_process_id"]
+
+
+def test_a_check_that_fails_says_why(services, dataset):
+    services.storage.dataset(dataset["id"]).joinpath("dataset.yml").write_text("images: 3")
+    run_check(services, dataset["check_process_id"])
+
+    report = checking.dataset_report(services, dataset["id"])
+
+    assert report["state"] == "failed" and "images" in report["error"]
+
+
+def test_the_first_look_at_a_report_starts_the_check(services, dataset):
+    services.database.datasets.update(dataset["id"], check_process_id=None)
+
+    report = checking.dataset_report(services, dataset["id"])
+
+    assert report["state"] == "queued"
+    assert services.database.datasets.get(dataset["id"])["check_process_id"] == report["process_id"]
+
+
+def test_without_redis_registering_works_and_the_report_says_what_lacks(services, data_root):
+    cut_off = replace(services, queue=JobQueue("redis://127.0.0.1:1/0"))
+
+    record = register_dataset(cut_off, "Set", 1, str(data_root / "set.yml"))
+
+    assert record.get("check_process_id") is None
+    with pytest.raises(QueueUnavailable):
+        checking.dataset_report(cut_off, record["id"])
+    assert list(services.storage.runs.iterdir()) == []
+    delete_dataset(cut_off, record["id"])
+
+
+def test_a_group_that_is_no_feature_fails_before_anything_is_queued(services, dataset):
+    processes.stop(services, dataset["check_process_id"])
+
+    with pytest.raises(InvalidInput, match="no feature 'scanner'"):
+        checking.check_again(services, dataset["id"], "scanner")
+    assert services.queue.position("inference", dataset["check_process_id"]) is None
+
+
+def test_a_deleted_dataset_is_not_checked_any_more(services, dataset):
+    delete_dataset(services, dataset["id"])
+
+    assert processes.status(services, dataset["check_process_id"], False)["process_state"] == STOPPED
+    assert services.queue.position("inference", dataset["check_process_id"]) is None
+    with pytest.raises(NotFound):
+        checking.dataset_report(services, dataset["id"])
+
+
+def test_a_check_has_no_outputs(services, dataset):
+    assert "report" in processes.outputs(services, dataset["check_process_id"])["result"]
+
+
+def test_images_that_the_web_process_cannot_decode_have_pictures_after_the_check(services, data_root):
+    volume = np.random.default_rng(0).integers(0, 255, (40, 30, 3)).astype(np.int16)
+    nibabel.save(nibabel.Nifti1Image(volume, np.eye(4)), data_root / "scan.nii.gz")
+    lines = "".join(f"  - {{location: 'scan.nii.gz#slice={index}', label: {'ab'[index % 2]}}}\n" for index in range(3))
+    (data_root / "scan.yml").write_text(f"classes: [a, b]\nimages:\n{lines}split: {{training: [0, 1], test: [2]}}\n")
+    record = register_dataset(services, "Scan", 1, str(data_root / "scan.yml"))
+    with pytest.raises(InvalidInput, match=r"scan\.nii\.gz"):
+        thumbnail(services, record["id"], 1)
+
+    assert run_check(services, record["check_process_id"]).state == "finished"
+
+    assert checking.dataset_report(services, record["id"])["problem_counts"]["error"] == 0
+    with Image.open(thumbnail(services, record["id"], 1)) as picture:
+        assert max(picture.size) == 40
+    assert [row["split"] for row in samples(services, record["id"])] == ["training", "training", "test"]
+
+
+def test_a_report_of_errors_alone_names_how_many_there_are(services, dataset, projects):
+    problems = [{"severity": "error", "message": f"Fault {index}."} for index in range(1000)]
+    report = {"problems": problems, "problem_counts": {"error": 25_000, "warning": 0}}
+    write_json(services.storage.report(dataset["id"]), report)
+
+    with pytest.raises(InvalidInput, match="25000 errors"):
+        checking.refuse_faulty(services, dataset)
