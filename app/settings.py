@@ -74,7 +74,7 @@ class Settings:
         ("http://localhost:4200",), _words, "origins separated by commas", "Web origins whose pages may call the API."
     )
     web_workers: int = _option(2, _count, "a number of 1 or more", "Gunicorn worker processes.")
-    web_threads: int = _option(4, _count, "a number of 1 or more", "Threads of each Gunicorn worker.")
+    web_threads: int = _option(16, _count, "a number of 1 or more", "Threads of each Gunicorn worker.")
     max_body_bytes: int = _option(64 * 1024**2, _count, "a number of bytes", "Largest request body accepted.")
     max_description_bytes: int = _option(
         16 * 1024**2, _count, "a number of bytes", "Largest dataset description accepted."

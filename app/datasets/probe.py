@@ -10,6 +10,9 @@ from app.errors import InvalidInput
 
 Image.MAX_IMAGE_PIXELS = None  # headers only are read here; whoever decodes has a limit of its own, from the settings
 
+# What `app.datasets.images` decodes; Pillow knows more kinds, but a header alone is of no use.
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM")
+
 ORIENTATION_TAG = 0x0112
 SIDEWAYS = frozenset([5, 6, 7, 8])
 CHANNELS = {"1": 1, "L": 1, "LA": 1, "I": 1, "F": 1, "I;16": 1, "I;16B": 1, "I;16L": 1, "I;16N": 1}
@@ -48,7 +51,7 @@ def probe(source: Path | BinaryIO, name: str | None = None) -> ImageHeader:
 
 def _read_header(file: BinaryIO, name: str) -> ImageHeader:
     try:
-        with Image.open(file) as image:
+        with Image.open(file, formats=FORMATS) as image:
             width, height = image.size
             exif = Image.Image.getexif(image)  # a PNG's own method decodes the whole image to find it
             if exif.get(ORIENTATION_TAG) in SIDEWAYS:

@@ -36,7 +36,7 @@ def _reaching_redis(function: Callable) -> Callable:
             return function(*arguments, **keywords)
         except (RedisError, OSError) as error:
             raise QueueUnavailable(
-                "The job queue (Redis) cannot be reached, so nothing was started; "
+                "The job queue (Redis) cannot be reached; "
                 "start Redis or correct REDIS_URL, then send the request again."
             ) from error
 

@@ -1,5 +1,6 @@
 """Datasets enter the registry: read, checked, copied, then recorded."""
 
+import logging
 import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -10,13 +11,15 @@ from urllib.parse import urlsplit
 
 from app.datasets.checks import check_for_task
 from app.datasets.description import Description
-from app.datasets.fetch import fetch
 from app.datasets.places import inside_roots, resolve
 from app.datasets.probe import probe
 from app.datasets.yaml_format import is_file_in, read
 from app.errors import InvalidInput, NotFound, TooLarge
 from app.files import write_atomically
+from app.jobs.request_checks import fault_of
 from app.jobs.services import Services
+
+log = logging.getLogger(__name__)
 
 
 class Shipped(NamedTuple):
@@ -55,11 +58,18 @@ def register_shipped(services: Services) -> None:
         found = [root / shipped.path for root in services.settings.data_roots if (root / shipped.path).is_file()]
         if not found or services.database.datasets.was_assigned(shipped.id):
             continue
-        text, folder = found[0].read_bytes(), found[0].parent
-        description = _checked(services, text, str(found[0]), folder, shipped.task_id)
-        identity = {"id": shipped.id, "name": shipped.name, "task_id": shipped.task_id}
-        record = _stored(services, identity, text, str(found[0]), folder, description)
-        services.database.datasets.add_missing([record])
+        try:
+            _register_one_shipped(services, shipped, found[0])
+        except InvalidInput as error:
+            log.warning("The dataset %s is left out until the next start: %s", shipped.name, error.message)
+
+
+def _register_one_shipped(services: Services, shipped: Shipped, path: Path) -> None:
+    text, folder = path.read_bytes(), path.parent
+    description = _checked(services, text, str(path), folder, shipped.task_id)
+    identity = {"id": shipped.id, "name": shipped.name, "task_id": shipped.task_id}
+    record = _stored(services, identity, text, str(path), folder, description)
+    services.database.datasets.add_missing([record])
 
 
 def _read_source(services: Services, path: str) -> tuple[bytes, Path | str]:
@@ -67,13 +77,7 @@ def _read_source(services: Services, path: str) -> tuple[bytes, Path | str]:
     settings = services.settings
     try:
         if urlsplit(path).scheme in ("http", "https"):
-            text = fetch(
-                path,
-                limit_bytes=settings.max_description_bytes,
-                timeout_seconds=settings.url_timeout_seconds,
-                allowed_hosts=settings.url_hosts,
-            )
-            return text, path
+            return services.fetch(path, settings.max_description_bytes), path
         found = inside_roots(path, settings.data_roots)
     except InvalidInput as error:
         raise InvalidInput.at("path", error.message) from error
@@ -92,8 +96,9 @@ def _checked(services: Services, text: bytes, path: str, folder: Path | str, tas
     except NotFound as error:
         raise InvalidInput.at("task_id", error.message) from error
     file_name = Path(urlsplit(path).path).name or "dataset"
-    description = read(text, file_name, partial(is_file_in, folder))
-    check_for_task(description, task["name"].lower(), folder, services.settings.data_roots)
+    with fault_of("path"):
+        description = read(text, file_name, partial(is_file_in, folder))
+        check_for_task(description, task["name"].lower(), folder, services.settings.data_roots)
     return description
 
 
@@ -105,7 +110,8 @@ def _stored(
     own.mkdir(parents=True, exist_ok=True)
     copy = own / "dataset.yml"
     try:
-        colour_type = _colour_type(description, folder)
+        with fault_of("path"):
+            colour_type = _colour_type(description, folder, services.settings.max_image_pixels)
         write_atomically(copy, text)
     except BaseException:
         shutil.rmtree(own, ignore_errors=True)
@@ -122,7 +128,7 @@ def _stored(
     }
 
 
-def _colour_type(description: Description, folder: Path | str) -> str | None:
+def _colour_type(description: Description, folder: Path | str, max_pixels: int) -> str | None:
     """Return GRAY, RGB or `<n> planes` by the first image; None where it is only known by its URL."""
     sample = description.samples[0]
     if len(sample.location) > 1:
@@ -130,7 +136,12 @@ def _colour_type(description: Description, folder: Path | str) -> str | None:
     place = resolve(sample.location[0], folder)
     if not isinstance(place, Path):
         return None
-    return "GRAY" if probe(place).channels == 1 else "RGB"
+    header = probe(place)
+    if header.width * header.height > max_pixels:
+        raise InvalidInput(
+            f"The image {sample.location[0]!r} has {header.width} x {header.height} pixels; {max_pixels} are the limit."
+        )
+    return "GRAY" if header.channels == 1 else "RGB"
 
 
 def channels_of(record: Mapping) -> int:

@@ -86,12 +86,35 @@ def test_a_description_for_the_other_task_is_refused(services, data_root, stored
     assert stored() == before
 
 
+def test_a_first_image_over_the_limit_is_refused(settings, data_root):
+    services = open_services(replace(settings, max_image_pixels=63))
+    initialise(services)
+
+    with pytest.raises(InvalidInput, match="8 x 8 pixels; 63 are the limit") as refused:
+        register_dataset(services, "Set", 1, str(data_root / "set.yml"))
+    assert list(refused.value.errors) == ["path"]
+
+
 def test_a_description_over_the_limit_is_refused(settings, data_root):
     services = open_services(replace(settings, max_description_bytes=100))
     initialise(services)
 
     with pytest.raises(TooLarge, match="100 bytes"):
         register_dataset(services, "Set", 1, str(data_root / "set.yml"))
+
+
+def test_a_damaged_shipped_dataset_is_left_out_and_the_service_starts(tmp_path, data_root, redis_url):
+    (data_root / "digits").mkdir()
+    (data_root / "digits" / "digits.yml").write_bytes((data_root / "set.yml").read_bytes())
+    services = open_services(Settings(storage_dir=tmp_path / "storage", redis_url=redis_url, data_roots=(data_root,)))
+
+    initialise(services)
+    assert services.database.datasets.all() == []
+
+    for path in data_root.glob("*.png"):
+        (data_root / "digits" / path.name).write_bytes(path.read_bytes())
+    initialise(services)
+    assert [record["name"] for record in services.database.datasets.all()] == ["Digits"]
 
 
 def test_shipped_datasets_are_registered_once_and_stay_deleted(tmp_path, data_root, redis_url):
