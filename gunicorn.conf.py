@@ -23,7 +23,6 @@ graceful_timeout = 10
 keepalive = 5
 
 
-
 def pre_request(worker, request):
     """Give up on a client that stops sending or taking: each one holds a thread."""
     request.unreader.sock.settimeout(SLOW_CLIENT_SECONDS)

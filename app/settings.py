@@ -18,8 +18,11 @@ def _folder(text: str) -> Path:
     return Path(text).expanduser().absolute()
 
 
-def _folders(text: str) -> tuple[Path, ...]:
-    return tuple(_folder(part) for part in text.split(os.pathsep) if part.strip())
+def _existing_folders(text: str) -> tuple[Path, ...]:
+    folders = tuple(_folder(part) for part in text.split(os.pathsep) if part.strip())
+    if not all(folder.is_dir() for folder in folders):
+        raise ValueError
+    return folders
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -60,8 +63,8 @@ class Settings:
     )
     data_roots: tuple[Path, ...] = _option(
         (CLONE_FOLDER / "datasets",),
-        _folders,
-        f"folders separated by {os.pathsep}",
+        _existing_folders,
+        f"existing folders, separated by {os.pathsep}",
         "Folders that dataset paths may lie in.",
     )
     url_hosts: tuple[str, ...] = _option(
