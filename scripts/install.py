@@ -5,7 +5,7 @@ shall answer with a sentence.
 """
 
 # For the reason above:
-# ruff: noqa: PTH100, PTH104, PTH118, PTH120, PTH123, PTH207, PTH208, RUF005, UP004, UP010, UP030, UP032
+# ruff: noqa: PTH100, PTH104, PTH112, PTH118, PTH120, PTH123, PTH207, PTH208, RUF005, UP004, UP010, UP030, UP032
 
 from __future__ import print_function
 
