@@ -168,6 +168,6 @@ def _shipped(name: str) -> Path:
 
 def _named(records: list[dict], name: str) -> dict:
     for record in records:
-        if record["name"].replace("-", "").lower() == name.lower():
+        if record["name"] == name:
             return record
     raise JobFailure(f"The service has no {name}; it has {', '.join(record['name'] for record in records)}.")
