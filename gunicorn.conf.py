@@ -5,6 +5,8 @@ from gunicorn import util
 from app.api.refusals import write_refusal
 from app.settings import Settings
 
+SLOW_CLIENT_SECONDS = 20
+
 _settings = Settings.from_environment()
 
 bind = f"[{_settings.host}]:{_settings.port}" if ":" in _settings.host else f"{_settings.host}:{_settings.port}"
@@ -20,6 +22,13 @@ timeout = _settings.url_timeout_seconds + 30
 graceful_timeout = 10
 keepalive = 5
 
+
+def pre_request(worker, request):
+    """Give up on a client that stops sending or taking: each one holds a thread."""
+    request.unreader.sock.settimeout(SLOW_CLIENT_SECONDS)
+
+
+loglevel = "warning"  # the launcher says what starts and stops
 limit_request_line = 8190
 util.write_error = write_refusal  # gunicorn has no setting for it, and its own answer is HTML
 

@@ -47,6 +47,10 @@ class QueueUnavailable(ToolkitError):
     """Redis cannot be reached, so no job can be queued or looked up."""
 
 
+class Busy(ToolkitError):
+    """The service does as much at once as it can; the same request may succeed a little later."""
+
+
 class StorageUnavailable(ToolkitError):
     """The storage folder cannot be written (disk full, no permission)."""
 

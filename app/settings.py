@@ -18,8 +18,11 @@ def _folder(text: str) -> Path:
     return Path(text).expanduser().absolute()
 
 
-def _folders(text: str) -> tuple[Path, ...]:
-    return tuple(_folder(part) for part in text.split(os.pathsep) if part.strip())
+def _existing_folders(text: str) -> tuple[Path, ...]:
+    folders = tuple(_folder(part) for part in text.split(os.pathsep) if part.strip())
+    if not all(folder.is_dir() for folder in folders):
+        raise ValueError
+    return folders
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -60,8 +63,8 @@ class Settings:
     )
     data_roots: tuple[Path, ...] = _option(
         (CLONE_FOLDER / "datasets",),
-        _folders,
-        f"folders separated by {os.pathsep}",
+        _existing_folders,
+        f"existing folders, separated by {os.pathsep}",
         "Folders that dataset paths may lie in.",
     )
     url_hosts: tuple[str, ...] = _option(
@@ -74,7 +77,7 @@ class Settings:
         ("http://localhost:4200",), _words, "origins separated by commas", "Web origins whose pages may call the API."
     )
     web_workers: int = _option(2, _count, "a number of 1 or more", "Gunicorn worker processes.")
-    web_threads: int = _option(4, _count, "a number of 1 or more", "Threads of each Gunicorn worker.")
+    web_threads: int = _option(16, _count, "a number of 1 or more", "Threads of each Gunicorn worker.")
     max_body_bytes: int = _option(64 * 1024**2, _count, "a number of bytes", "Largest request body accepted.")
     max_description_bytes: int = _option(
         16 * 1024**2, _count, "a number of bytes", "Largest dataset description accepted."

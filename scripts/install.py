@@ -5,10 +5,11 @@ shall answer with a sentence.
 """
 
 # For the reason above:
-# ruff: noqa: PTH100, PTH104, PTH118, PTH120, PTH123, RUF005, UP004, UP010, UP030, UP032
+# ruff: noqa: PTH100, PTH104, PTH112, PTH118, PTH120, PTH123, PTH207, PTH208, RUF005, UP004, UP010, UP030, UP032
 
 from __future__ import print_function
 
+import glob
 import hashlib
 import json
 import os
@@ -132,7 +133,16 @@ def fingerprint():
         with open(os.path.join(FOLDER, name), "rb") as source:
             digest.update(source.read() + b"\0")
     # A virtual environment holds its own place: a clone that was moved or copied needs a new one.
-    return {"sources": digest.hexdigest(), "folder": FOLDER}
+    return {"sources": digest.hexdigest(), "folder": FOLDER, "packages": installed_packages()}
+
+
+def installed_packages():
+    """List what lies in the environment: one that lost a package since is not whole."""
+    found = []
+    for folder in [os.path.join(VENV, "bin")] + glob.glob(os.path.join(VENV, "lib", "python*", "site-packages")):
+        if os.path.isdir(folder):
+            found += [name for name in os.listdir(folder) if name != "__pycache__"]
+    return sorted(found)
 
 
 def read_stamp():
@@ -146,7 +156,11 @@ def read_stamp():
 
 def is_installed():
     """Tell whether nothing is left to do."""
-    return read_stamp() == fingerprint() and all(map(os.path.exists, [PYTHON] + SHIPPED))
+    stamp = read_stamp()
+    missing = set(stamp.pop("packages", [])) - set(installed_packages())
+    now = fingerprint()
+    now.pop("packages")
+    return not missing and stamp == now and all(map(os.path.exists, [PYTHON] + SHIPPED))
 
 
 def make_environment():
@@ -190,7 +204,11 @@ def has_usable_environment():
 
 def install_packages(lock):
     """Install the project with its dependencies, at the versions of constraints.txt."""
-    with Step("Installing the dependencies (about 1.5 GB, some minutes; details in .venv/install.log)"):
+    if set(read_stamp().get("packages", [])) - set(installed_packages()):
+        say("- Something is missing in .venv; making it anew")
+        shutil.rmtree(VENV)
+        make_environment()
+    with Step("Installing the dependencies (1.5 GB, or 6 GB with PyTorch's GPU build; details in .venv/install.log)"):
         run_logged(
             [PYTHON, "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--progress-bar", "off"]
             + ["-c", "constraints.txt", "-e", ".[dev]"],
@@ -227,8 +245,8 @@ def run_logged(command, fault, lock):
         for line in process.stdout:
             lines.append(line)
             log.write(line)
-            if time.time() - shown > 10 and not line.startswith("WARNING"):
-                say("    {0}".format(line.strip()[:100]))
+            if time.time() - shown > 15:
+                say("    still at it")
                 shown = time.time()
         if process.wait():
             raise Failure(sentence("".join(lines), fault))

@@ -72,6 +72,18 @@ def test_a_complete_set_up_is_left_alone(clone):
     assert answer.stdout == f"Already installed in {clone}/.venv\n"
 
 
+def test_a_package_that_was_deleted_means_another_set_up(clone):
+    module = load(clone)
+    package = clone / ".venv" / "lib" / "python3.11" / "site-packages" / "flask"
+    package.mkdir(parents=True)
+    make_complete(module)
+    assert module.is_installed()
+
+    package.rmdir()
+
+    assert not module.is_installed()
+
+
 @pytest.mark.parametrize("name", ["setup.cfg", "pyproject.toml", "constraints.txt"])
 def test_another_dependency_means_another_set_up(clone, name):
     module = load(clone)

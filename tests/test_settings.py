@@ -16,18 +16,20 @@ def test_an_empty_environment_gives_the_defaults():
 
 def test_every_option_is_read_from_its_variable():
     settings = Settings.from_environment(
-        {"PORT": "9000", "STORAGE_DIR": "/data", "DATA_ROOTS": "/a:/b", "CORS_ORIGINS": "http://x, http://y"}
+        {"PORT": "9000", "STORAGE_DIR": "/data", "DATA_ROOTS": "/usr:/tmp", "CORS_ORIGINS": "http://x, http://y"}
     )
 
     assert settings.port == 9000
     assert settings.storage_dir == Path("/data")
-    assert settings.data_roots == (Path("/a"), Path("/b"))
+    assert settings.data_roots == (Path("/usr"), Path("/tmp"))
     assert settings.cors_origins == ("http://x", "http://y")
 
 
-@pytest.mark.parametrize(("variable", "text"), [("PORT", "http"), ("PORT", "70000"), ("WEB_WORKERS", "0")])
+@pytest.mark.parametrize(
+    ("variable", "text"), [("PORT", "http"), ("PORT", "70000"), ("WEB_WORKERS", "0"), ("DATA_ROOTS", "/nonexistent")]
+)
 def test_a_bad_value_is_refused_with_variable_value_and_what_is_expected(variable, text):
-    with pytest.raises(ConfigurationError, match=f"{variable}='{text}' cannot be used: a "):
+    with pytest.raises(ConfigurationError, match=f"{variable}='{text}' cannot be used: "):
         Settings.from_environment({variable: text})
 
 

@@ -1,7 +1,9 @@
 """How large a request's body may be, and what becomes of one that is not read to its end."""
 
 from flask import Flask, Response, request
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from app.errors import MalformedRequest
 
 DRAINED_BYTES = 256 * 1024**2
 CHUNK_BYTES = 1024**2
@@ -14,13 +16,24 @@ def limit_bodies(app: Flask, max_body_bytes: int, max_upload_bytes: int) -> None
     app.config["MAX_FORM_MEMORY_SIZE"] = max_body_bytes  # an image may come as base64 in a form's field
 
     @app.before_request
-    def refuse_endless_body() -> None:
-        # Of a body that does not tell its length, Werkzeug reads up to the limit and drops the rest without a word.
-        if request.headers.get("Transfer-Encoding") and len(request.get_data()) >= max_body_bytes:
-            raise RequestEntityTooLarge
-        # A file goes to the disk while it is read, never into memory whole.
-        if request.endpoint in UPLOADS and request.mimetype == "multipart/form-data":
+    def read_whole_body() -> None:
+        is_chunked = bool(request.headers.get("Transfer-Encoding"))
+        if request.endpoint in UPLOADS and request.mimetype == "multipart/form-data" and not is_chunked:
+            # Such a file goes to the disk while it is read, never into memory whole; an archive tells if it is cut off.
             request.max_content_length = max(max_upload_bytes, max_body_bytes)
+            return
+        # Read once, here: nothing may act on a part of a body that is cut off, malformed or endless.
+        try:
+            received = len(request.get_data())
+        except HTTPException:
+            raise
+        except Exception as error:  # what a server raises for a body it cannot read has no base class in common
+            raise MalformedRequest("The body could not be read to its end; send the request again.") from error
+        if received < (request.content_length or 0):
+            raise MalformedRequest(f"The body ended after {received} of {request.content_length} bytes; send it again.")
+        # Of a body that does not tell its length, Werkzeug reads up to the limit and drops the rest without a word.
+        if is_chunked and received >= max_body_bytes:
+            raise RequestEntityTooLarge
 
     @app.after_request
     def drain(response: Response) -> Response:

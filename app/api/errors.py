@@ -8,6 +8,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.http import HTTP_STATUS_CODES
 
 from app.errors import (
+    Busy,
     Conflict,
     InvalidInput,
     MalformedRequest,
@@ -24,13 +25,14 @@ STATUS_CODES: dict[type[ToolkitError], int] = {
     Conflict: 409,
     TooLarge: 413,
     InvalidInput: 422,
+    Busy: 503,
     QueueUnavailable: 503,
     StorageUnavailable: 503,
 }
 SENTENCES = {
     404: "There is nothing at {path}; /backend/docs lists what there is.",
     405: "{method} does not work on {path}; the Allow header lists what does.",
-    413: "The body is larger than the {limit} bytes that this service accepts.",
+    413: "The body is larger than the {limit} bytes, or has more parts, than this service accepts.",
     500: "The service met an error of its own; its log says which.",
 }
 

@@ -37,9 +37,10 @@ def get_output(query: dict) -> Response | tuple[dict, dict]:
     says why. With `format=csv` the answer is a table, with a header line.
     """
     process_id = query["process_id"]
-    if query["format"] == "csv":
-        return Response(processes.outputs_csv(services(), process_id), mimetype="text/csv")
     page, page_size = wanted_page(query)
+    if query["format"] == "csv":
+        table = processes.outputs_csv(services(), process_id, masks_address(process_id), page, page_size)
+        return Response(table, mimetype="text/csv")
     answer = processes.outputs(services(), process_id, page, page_size)
     headers = blueprint.page_header(page, page_size, answer.get("count", 0)) if page and page_size else {}
     return with_mask_urls(answer, process_id), headers
@@ -55,8 +56,12 @@ def get_output_file(process_id: str, file_name: str) -> Response:
     return send_file(processes.output_file(services(), process_id, file_name))
 
 
+def masks_address(process_id: str) -> str:
+    """Return what stands before the file name of a mask in its URL."""
+    return f"{request.host_url}backend/outputs/{process_id}/"
+
+
 def with_mask_urls(answer: dict, process_id: str) -> dict:
     """Return the answer with the full URL of each mask: pages of other origins cannot use less."""
-    address = f"{request.host_url}backend/outputs/{process_id}/"
-    rows = [address + quote(row) if isinstance(row, str) else row for row in answer["outputs"]]
+    rows = [masks_address(process_id) + quote(row) if isinstance(row, str) else row for row in answer["outputs"]]
     return {**answer, "outputs": rows}

@@ -11,6 +11,7 @@ from app.datasets.problems import Problems, nearest, shorten
 CLASSIFICATION = "classification"
 SEGMENTATION = "segmentation"
 MOST_NAMED = 5
+MOST_MASK_CLASSES = 256  # a mask has 8 bits
 
 
 def check_for_task(
@@ -53,6 +54,8 @@ def check_trainable(description: Description, task_name: str) -> None:
         _check_single_class(members, problems)
         if len(description.classes) < 2:
             problems.add("classes", f"has {len(description.classes)} names; classification needs at least 2.")
+    elif len(description.classes) > MOST_MASK_CLASSES:
+        problems.add("classes", f"has {len(description.classes)} names; a mask can tell {MOST_MASK_CLASSES} apart.")
     problems.raise_if_any()
 
 

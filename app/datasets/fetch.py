@@ -26,6 +26,7 @@ CHUNK_BYTES = 64 * 1024
 LONGEST_URL = 4096
 HEADERS = {"User-Agent": "deephealth-backend", "Accept-Encoding": "identity"}
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")  # all that IANA has opened: whatever else exists is special
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Lookup = Callable[[str, int], list[str]]
@@ -103,7 +104,13 @@ def is_public(address_text: str) -> bool:
         address: Address = ipaddress.ip_address(address_text.partition("%")[0])
     except ValueError:
         return False
-    return all(inner.is_global and not inner.is_multicast for inner in _with_embedded(address))
+    return all(_is_open(inner) for inner in _with_embedded(address))
+
+
+def _is_open(address: Address) -> bool:
+    if isinstance(address, ipaddress.IPv6Address) and address not in GLOBAL_UNICAST and address not in NAT64:
+        return False
+    return address.is_global and not address.is_multicast
 
 
 def _with_embedded(address: Address) -> Iterator[Address]:

@@ -75,7 +75,10 @@ def inside_roots(path_text: str, roots: Iterable[Path], *, allow_folder: bool = 
     candidates = [path for path in _candidates(path_text, roots) if is_inside(path, roots)]
     if not candidates:
         shown = ", ".join(map(str, roots)) or "none"
-        raise InvalidInput(f"{path_text[:200]!r} does not lie in a folder that is open to datasets ({shown}).")
+        raise InvalidInput(
+            f"{path_text[:200]!r} does not lie in a folder that is open to datasets ({shown}); "
+            "copy it there, or name its folder in the setting DATA_ROOTS."
+        )
     for path in candidates:
         if os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises for a name that is too long
             return path

@@ -11,6 +11,9 @@ from app.errors import InvalidInput, JobFailure
 
 Image.MAX_IMAGE_PIXELS = None  # headers only are read here; whoever decodes has a limit of its own, from the settings
 
+# What `app.datasets.images` decodes; Pillow knows more kinds, but a header alone is of no use.
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM")
+
 ORIENTATION_TAG = 0x0112
 SIDEWAYS = frozenset([5, 6, 7, 8])
 CHANNELS = {"1": 1, "L": 1, "LA": 1, "I": 1, "F": 1, "I;16": 1, "I;16B": 1, "I;16L": 1, "I;16N": 1}

@@ -8,10 +8,12 @@ import numpy as np
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 PLAIN_SECONDS = 3
-PARTS_SHOWN = re.compile(r" - batch \d+/\d+")
+BATCH = re.compile(r" - batch \d+/\d+")
+LOSS_AND_METRIC = re.compile(r" - \w+=(\S+) - (?:categorical_)?(\w+=\S+)")
+ROOMY_COLUMNS = 110
 
 
 class ProgressView(Protocol):
@@ -58,19 +60,25 @@ class Screen:
         self._console.print(table)
 
 
+def shortened(line: str) -> str:
+    """Return a progress line as it fits beside a bar on a terminal of 80 columns, the time that is left included."""
+    return LOSS_AND_METRIC.sub(r" - loss=\1 - \2", BATCH.sub("", line)).replace(" - ", " ")
+
+
 class _Bar:
     def __init__(self, console: Console, title: str):
+        is_roomy = console.width >= ROOMY_COLUMNS
         columns = (
-            TextColumn("  {task.description}"),
-            BarColumn(bar_width=24),
+            TextColumn("  {task.description}", table_column=Column(no_wrap=True)),
+            BarColumn(bar_width=24 if is_roomy else 8),
             TaskProgressColumn(),
-            TextColumn("{task.fields[line]}", markup=False),
+            TextColumn("{task.fields[line]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
         )
         self._progress = Progress(*columns, console=console)
-        self._row = self._progress.add_task(title, total=1.0, line="waiting")
+        self._row = self._progress.add_task(title if is_roomy else title.split()[-1], total=1.0, line="waiting")
 
     def show(self, fraction: float, line: str) -> None:
-        self._progress.update(self._row, completed=fraction, line=PARTS_SHOWN.sub("", line))
+        self._progress.update(self._row, completed=fraction, line=shortened(line))
 
     def __enter__(self) -> "_Bar":
         self._progress.start()

@@ -89,7 +89,7 @@ class _Story:
     def nuclei(self) -> None:
         """Train U-Net on cell nuclei and compare its masks with the labels."""
         self._screen.title("Cell nuclei: U-Net learns to mark them")
-        answer, split = self._train_and_test(SEGMENTATION, "UNet", "Nuclei", NUCLEI_PROPERTIES)
+        answer, split = self._train_and_test(SEGMENTATION, "U-Net", "Nuclei", NUCLEI_PROPERTIES)
         masks = [self._client.read(url) for url in answer["outputs"]]
         mean, micro = dice_scores(split, masks)
         self._screen.line(
@@ -168,6 +168,6 @@ def _shipped(name: str) -> Path:
 
 def _named(records: list[dict], name: str) -> dict:
     for record in records:
-        if record["name"].replace("-", "").lower() == name.lower():
+        if record["name"] == name:
             return record
     raise JobFailure(f"The service has no {name}; it has {', '.join(record['name'] for record in records)}.")

@@ -7,11 +7,11 @@ from urllib.parse import urlsplit
 
 from app.datasets import archives
 from app.datasets.archives import Limits
-from app.datasets.fetch import fetch
 from app.datasets.layouts import describe, find_base, find_description
 from app.datasets.places import inside_roots, is_url
 from app.datasets.yaml_format import read, write
 from app.errors import InvalidInput, TooLarge
+from app.jobs.services import Services
 from app.settings import Settings
 
 FILES = "files"
@@ -42,7 +42,7 @@ class Wanted:
     task_name: str
 
 
-def read_path(path: str, wanted: Wanted, settings: Settings) -> Source:
+def read_path(path: str, wanted: Wanted, services: Services) -> Source:
     """Read the description that a URL or a path leads to; a path may lead to a folder.
 
     Raises:
@@ -51,9 +51,10 @@ def read_path(path: str, wanted: Wanted, settings: Settings) -> Source:
     """
     try:
         if urlsplit(path).scheme in ("http", "https"):
-            return _read_url(path, settings)
+            return _read_url(path, services)
     except ValueError as error:
         raise InvalidInput(f"{path[:80]!r} is neither a URL nor a path.") from error
+    settings = services.settings
     found = inside_roots(path, settings.data_roots, allow_folder=True)
     if found.is_dir():
         return read_folder(found, path, wanted, settings)
@@ -93,13 +94,8 @@ def read_upload(file_name: str, stream: BinaryIO, draft: Path, wanted: Wanted, s
     return read_folder(files, file_name, wanted, settings)
 
 
-def _read_url(url: str, settings: Settings) -> Source:
-    text = fetch(
-        url,
-        limit_bytes=settings.max_description_bytes,
-        timeout_seconds=settings.url_timeout_seconds,
-        allowed_hosts=settings.url_hosts,
-    )
+def _read_url(url: str, services: Services) -> Source:
+    text = services.fetch(url, services.settings.max_description_bytes)
     return Source(text, Path(urlsplit(url).path).name or "dataset", url, url)
 
 

@@ -17,14 +17,15 @@ def delete_project(services: Services, project_id: int) -> None:
     Raises:
         Conflict: while one of its processes runs.
     """
-    services.database.projects.get(project_id)
-    processes = [
-        record["process_id"]
-        for repository in (services.database.weights, services.database.inferences)
-        for record in repository.find(project_id=project_id)
-    ]
-    _refuse_running(services, processes, f"Project {project_id}")
-    services.database.projects.delete(project_id)
+    with services.database.holding_references():
+        services.database.projects.get(project_id)
+        processes = [
+            record["process_id"]
+            for repository in (services.database.weights, services.database.inferences)
+            for record in repository.find(project_id=project_id)
+        ]
+        _refuse_running(services, processes, f"Project {project_id}")
+        services.database.projects.delete(project_id)
 
 
 def delete_dataset(services: Services, dataset_id: int) -> None:
@@ -34,18 +35,23 @@ def delete_dataset(services: Services, dataset_id: int) -> None:
         Conflict: naming the weights that were trained on it, or the datasets that are other splits of its files.
     """
     database = services.database
-    record = database.datasets.get(dataset_id)
-    weights = database.weights.find(dataset_id=dataset_id)
-    if weights:
-        raise Conflict(f"Dataset {dataset_id} is what {_named('weights', weights)} learned from; delete those first.")
     own = services.storage.dataset(dataset_id)
-    versions = [other for other in database.datasets.all() if other["id"] != dataset_id and _lies_in(other, own)]
-    if versions:
-        raise Conflict(f"Dataset {dataset_id} holds the images of {_named('datasets', versions)}; delete those first.")
-    processes = [record["process_id"] for record in database.inferences.find(dataset_id=dataset_id)]
-    _refuse_running(services, processes, f"Dataset {dataset_id}")
-    stop_check(services, record)
-    database.datasets.delete(dataset_id)
+    with database.holding_references():
+        record = database.datasets.get(dataset_id)
+        weights = database.weights.find(dataset_id=dataset_id)
+        if weights:
+            raise Conflict(
+                f"Dataset {dataset_id} is what {_named('weights', weights)} learned from; delete those first."
+            )
+        versions = [other for other in database.datasets.all() if other["id"] != dataset_id and _lies_in(other, own)]
+        if versions:
+            raise Conflict(
+                f"Dataset {dataset_id} holds the images of {_named('datasets', versions)}; delete those first."
+            )
+        processes = [inference["process_id"] for inference in database.inferences.find(dataset_id=dataset_id)]
+        _refuse_running(services, processes, f"Dataset {dataset_id}")
+        stop_check(services, record)
+        database.datasets.delete(dataset_id)
     shutil.rmtree(own, ignore_errors=True)
 
 
@@ -56,17 +62,22 @@ def delete_weights(services: Services, weights_id: int) -> None:
         Conflict: while their training or an inference with them runs, or naming the weights that started from them.
     """
     database = services.database
-    record = database.weights.get(weights_id)
-    heirs = database.weights.find(pretrained_on=weights_id)
-    if heirs:
-        raise Conflict(f"Weights {weights_id} are what {_named('weights', heirs)} started from; delete those first.")
-    inferences = database.inferences.find(modelweights_id=weights_id)
-    users = [record["process_id"], *(inference["process_id"] for inference in inferences)]
-    _refuse_running(services, users, f"Weights {weights_id}")
-    for project in database.projects.find(modelweights_id=weights_id):
-        database.projects.update(project["id"], modelweights_id=None)
-    database.weights.delete(weights_id)
-    shutil.rmtree(services.storage.weights(weights_id).path, ignore_errors=True)
+    with database.holding_references():
+        record = database.weights.get(weights_id)
+        heirs = database.weights.find(pretrained_on=weights_id)
+        if heirs:
+            raise Conflict(
+                f"Weights {weights_id} are what {_named('weights', heirs)} started from; delete those first."
+            )
+        inferences = database.inferences.find(modelweights_id=weights_id)
+        users = [record["process_id"], *(inference["process_id"] for inference in inferences)]
+        _refuse_running(services, users, f"Weights {weights_id}")
+        for project in database.projects.find(modelweights_id=weights_id):
+            database.projects.update(project["id"], modelweights_id=None)
+        database.weights.delete(weights_id)
+    run = services.storage.run(record["process_id"])
+    for folder in (services.storage.weights(weights_id).path, *([run.path] if run else [])):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _refuse_running(services: Services, process_ids: Sequence[str], subject: str) -> None:

@@ -16,7 +16,7 @@ from app.runs.writer import RunWriter
 from app.settings import Settings
 from app.training.checkpoints import read_card
 from app.training.loading import SampleReader
-from app.training.predict import predict
+from app.training.predict import class_translation, predict
 from app.training.remote import LocalCopies
 
 
@@ -37,14 +37,26 @@ def _predict(config: dict, writer: RunWriter, storage: StorageLayout, settings: 
         raise JobFailure(f"Weights {config['weights_id']} do not fit their model: {', '.join(unfitting)} differ.")
     dataset = config.get("dataset")
     copies = LocalCopies(writer.run.inputs, settings, fetched_folder(dataset) if dataset else None)
-    reader = SampleReader(description, images_folder, card, copies, settings.max_image_pixels)
-    writer.run.predictions.touch()
-    rows, metrics = predict(
-        network, reader, description, indexes, card, writer.run, writer.progress, writer.should_stop
+    knows_classes = class_translation(description.classes, card.classes) is not None
+    if description.classes and not knows_classes:
+        writer.log("The weights do not know all of the dataset's classes, so there are no metrics")
+    reader = SampleReader(
+        description, images_folder, card, copies, settings.max_image_pixels, reads_masks=knows_classes
     )
+    writer.run.predictions.touch()
+    try:
+        rows, metrics = predict(
+            network, reader, description, indexes, card, writer.run, writer.progress, writer.should_stop
+        )
+    except JobFailure as error:
+        if config["dataset"] is not None:
+            raise
+        # Its sender knows the image by another name than the service's own file.
+        own = str(writer.run.inputs / config["image"]["file"])
+        raise JobFailure(error.message.replace(own, config["image"]["location"])) from error
     if rows < len(indexes):
-        why = "the service was shut down" if writer.is_interrupted else "as asked"
-        return STOPPED, f"Stopped after {rows} of {len(indexes)} images {why}"
+        why = ", because the service was shut down" if writer.is_interrupted else ""
+        return STOPPED, f"Stopped after {rows} of {len(indexes)} images{why}"
     if metrics is not None:
         write_json(writer.run.metrics, metrics)
     return FINISHED, f"Finished {rows} of {len(indexes)} images{_headline(metrics)}"

@@ -7,9 +7,8 @@ from datetime import UTC, datetime
 from io import BytesIO
 
 from app.datasets.checks import inference_indexes
-from app.datasets.fetch import fetch
 from app.datasets.probe import probe
-from app.errors import InvalidInput
+from app.errors import InvalidInput, MalformedRequest
 from app.files import write_atomically
 from app.jobs import queue
 from app.jobs.registration import channels_of
@@ -24,6 +23,7 @@ from app.jobs.request_checks import (
 from app.jobs.services import Services
 from app.jobs.submission import forget, show_in_project, submit
 from app.runs.layout import RunFolder
+from app.training.config import TrainingConfig
 
 
 def start_inference(services: Services, request: Mapping) -> dict:
@@ -39,7 +39,7 @@ def start_inference(services: Services, request: Mapping) -> dict:
         inference_indexes(description)
     check_channels(channels_of(dataset), card.channels, "dataset_id")
     subject = f"on {dataset['name']}"
-    run_config = _inference_config(weights, project, subject)
+    run_config = _inference_config(weights, project, subject, card)
     run_config["dataset"] = {key: dataset[key] for key in ("id", "name", "path", "folder")}
     return _submit_inference(services, run_config, dataset["id"])
 
@@ -58,10 +58,11 @@ def start_single_inference(
     weights = referenced(services.database.weights, request, "modelweights_id")
     project = referenced(services.database.projects, request, "project_id")
     check_same_task(weights, project=project)
-    usable_card(services, weights)
+    card = usable_card(services, weights)
+    check_channels(3, card.channels, "modelweights_id")
     field, content = _image_content(services, image_url, image_data, image_file)
     _check_image(services, field, content)
-    run_config = _inference_config(weights, project, "on one image")
+    run_config = _inference_config(weights, project, "on one image", card)
     run_config["dataset"] = None
     run_config["image"] = {"file": "image", "location": image_url or "image"}
 
@@ -97,11 +98,12 @@ def _submit_inference(
     return {"result": "ok", "process_id": process_id}
 
 
-def _inference_config(weights: Mapping, project: Mapping, subject: str) -> dict:
+def _inference_config(weights: Mapping, project: Mapping, subject: str, card: TrainingConfig) -> dict:
     return {
         "type": queue.INFERENCE,
         "description": f'infer {subject} with {weights["name"]} (project "{project["name"]}", weights {weights["id"]})',
         "weights_id": weights["id"],
+        "classes": list(card.classes),
         "project_id": project["id"],
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -114,20 +116,14 @@ def _image_content(
     fields = [field for field, value in given.items() if value is not None]
     if len(fields) != 1:
         message = "Give the image in exactly one way: image_url, image_data or a file named image."
-        raise InvalidInput(message, {field: [message] for field in fields or given})
+        refusal = InvalidInput if fields else MalformedRequest
+        raise refusal(message, {field: [message] for field in fields or given})
     if image_file is not None:
         return "image", image_file
     if image_data is not None:
         return "image_data", _decoded(image_data)
-    settings = services.settings
     with fault_of("image_url"):
-        content = fetch(
-            str(image_url),
-            limit_bytes=settings.max_body_bytes,
-            timeout_seconds=settings.url_timeout_seconds,
-            allowed_hosts=settings.url_hosts,
-        )
-    return "image_url", content
+        return "image_url", services.fetch(str(image_url), services.settings.max_body_bytes)
 
 
 def _decoded(image_data: str) -> bytes:
@@ -142,6 +138,8 @@ def _decoded(image_data: str) -> bytes:
 
 
 def _check_image(services: Services, field: str, content: bytes) -> None:
+    if not content:
+        raise InvalidInput.at(field, f"{field}: the file is empty; send an image.")
     with fault_of(field):
         header = probe(BytesIO(content), field)
     if header.width * header.height > services.settings.max_image_pixels:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 
 from app.errors import JobFailure, ToolkitError
-from app.runs.layout import RunFolder, StorageLayout
+from app.runs.layout import StorageLayout
 from app.runs.reader import read_config, read_state
 from app.runs.state import FAILED, STOPPED
 from app.runs.writer import RunWriter, write_final_state
@@ -40,9 +40,11 @@ def run_job(process_id: str, work: Work) -> None:
     if read_state(run).is_final:
         return
     log = storage.weights(config["weights_id"]).log if config["type"] == "training" else run.log
-    overdue = partial(_end_overdue, run)
-    with RunWriter(run, log, stop_grace_seconds=settings.stop_grace_seconds, on_overdue_stop=overdue) as writer:
-        signal.signal(signal.SIGTERM, lambda *_: writer.interrupt())
+    writer = RunWriter(run, log, stop_grace_seconds=settings.stop_grace_seconds)
+    writer.on_overdue_stop = partial(_end_overdue, writer, storage, config)
+    signal.signal(signal.SIGTERM, lambda *_: writer.interrupt())
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # the worker held it back over the fork
+    with writer:
         failure = _run(work, config, writer, storage, settings)
     if failure:
         raise JobFailure(failure)
@@ -75,8 +77,12 @@ def _die_with_worker() -> None:
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _end_overdue(run: RunFolder) -> None:
-    """End a job that a stop request does not reach, once its grace is over: best and last weights are on disk."""
-    line = "Stopped by force: the running step took too long; the weights saved before it are kept"
-    write_final_state(run, STOPPED, line)
+def _end_overdue(writer: RunWriter, storage: StorageLayout, config: dict) -> None:
+    """End a job that a stop request does not reach, once its grace is over."""
+    reached = f"Stopped by force, for a step took too long, after: {writer.state.line}"
+    if config["type"] == "training":
+        has_weights = storage.weights(config["weights_id"]).has_weights()
+        reached += "; the weights saved before are kept" if has_weights else "; no weights were saved before"
+    writer.log(reached)
+    write_final_state(writer.run, STOPPED, reached)
     os.kill(os.getpid(), signal.SIGKILL)

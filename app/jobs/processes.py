@@ -13,7 +13,7 @@ from app.jobs.services import Services
 from app.runs.layout import RunFolder
 from app.runs.reader import count_rows, read_config, read_lines, read_rows, read_state
 from app.runs.state import FAILED, FINISHED, QUEUED, STOPPED, RunState
-from app.runs.writer import request_stop, write_final_state
+from app.runs.writer import is_worked_on, request_stop, write_final_state
 
 # D3.5 knows three words; a stopped process has finished, and says in its line where.
 WIRE_STATUS = {FINISHED: "finished", STOPPED: "finished", FAILED: "error"}
@@ -23,8 +23,8 @@ NO_OUTPUTS = {
     queue.CHECK: "A check has no outputs; its dataset has the report.",
 }
 
-# A process whose job RQ no longer holds is lost, but only after this time: a job just enqueued or just ended passes
-# through moments in which its folder and RQ disagree.
+# A process that nobody works on is lost, but only after this time without a heartbeat: a job passes through moments in
+# which it is off the queue and does not hold its run yet, or no longer.
 LOST_AFTER_SECONDS = 15.0
 LOST = "The worker died without finishing this process; start it again."
 
@@ -109,25 +109,36 @@ def outputs(services: Services, process_id: str, page: int | None = None, page_s
         "images": [row["image"] for row in rows],
         "count": count_rows(process.run.predictions),
     }
+    if process.state.state == STOPPED:
+        answer["result"] = f"{process.state.line}; images without a row were not looked at."
     if process.run.metrics.exists():
         answer["metrics"] = read_json(process.run.metrics)
     return answer
 
 
-def outputs_csv(services: Services, process_id: str) -> str:
-    """Return the rows of an inference as CSV with a header line; empty but for the header while there are none."""
+def outputs_csv(
+    services: Services, process_id: str, masks_address: str, page: int | None = None, page_size: int | None = None
+) -> str:
+    """Return the rows of an inference as CSV with a header line; only that line while there are none.
+
+    `masks_address` is what stands before the file name of a mask in its URL.
+    """
     process = find_process(services, process_id)
-    rows = _rows(process, None, None) if process.state.is_final else []
+    rows = _rows(process, page, page_size) if process.state.is_final else []
     stream = StringIO()
     writer = csv.writer(stream)
     if rows and "mask" in rows[0]:
         writer.writerow(["image", "mask"])
-        writer.writerows([row["image"], row["mask"]] for row in rows)
+        writer.writerows([row["image"], masks_address + row["mask"]] for row in rows)
     else:
-        count = len(rows[0]["scores"]) if rows else 0
-        writer.writerow(["image", *(f"score_{index}" for index in range(count))])
-        writer.writerows([row["image"], *row["scores"]] for row in rows)
+        classes = process.config.get("classes", [])
+        writer.writerow(["image", "prediction", *classes])
+        writer.writerows([row["image"], _prediction(row["scores"], classes), *row["scores"]] for row in rows)
     return stream.getvalue()
+
+
+def _prediction(scores: list[float], classes: list[str]) -> str:
+    return classes[scores.index(max(scores))]
 
 
 def output_file(services: Services, process_id: str, file_name: str) -> Path:
@@ -177,16 +188,15 @@ def _true_state(services: Services, process_id: str, run: RunFolder, state: RunS
     """Close a process whose worker died without a word; anything else is as its folder says."""
     if state.is_final or time.time() - state.heartbeat < LOST_AFTER_SECONDS:
         return state
-    try:
-        liveness = services.queue.liveness(process_id)
-    except QueueUnavailable:
-        return state
-    if liveness == queue.WAITING or (liveness == queue.RUNNING and not _is_silent(state)):
+    is_lost = _is_off_the_queue(services, process_id) if state.state == QUEUED else not is_worked_on(run)
+    if not is_lost:
         return state
     write_final_state(run, FAILED, f"Failed: {LOST}", LOST)
     return read_state(run)
 
 
-def _is_silent(state: RunState) -> bool:
-    """Tell whether the job that RQ believes to run has been silent for a time that no living job is."""
-    return state.state != QUEUED and time.time() - state.heartbeat > 4 * LOST_AFTER_SECONDS
+def _is_off_the_queue(services: Services, process_id: str) -> bool:
+    try:
+        return services.queue.liveness(process_id) == queue.GONE
+    except QueueUnavailable:
+        return False

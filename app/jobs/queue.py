@@ -1,10 +1,12 @@
 """Jobs in Redis, by RQ: enqueued by dotted name with the process id as job id, serialised as JSON."""
 
+import time
 from collections.abc import Callable
 from functools import wraps
 
 from redis import Redis
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from rq import Queue
 from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.job import Job, JobStatus
@@ -25,7 +27,8 @@ QUEUES = {TRAINING: "training", INFERENCE: "inference", CHECK: "inference"}
 QUEUE_NAMES = tuple(dict.fromkeys(QUEUES.values()))
 
 CONNECT_SECONDS = 3
-ANSWER_SECONDS = 10
+ANSWER_SECONDS = 3
+SECONDS_OF_A_HANG = 5.0
 RESULT_SECONDS = 24 * 3600
 FAILURE_SECONDS = 7 * 24 * 3600
 
@@ -38,13 +41,19 @@ WAITING_STATUSES = {JobStatus.QUEUED, JobStatus.DEFERRED, JobStatus.SCHEDULED, J
 
 
 def _reaching_redis(function: Callable) -> Callable:
+    """Tell that Redis is away; one that hangs is not waited for by every request anew."""
+
     @wraps(function)
-    def reaching(*arguments, **keywords):
+    def reaching(queue: "JobQueue", *arguments, **keywords):
         try:
-            return function(*arguments, **keywords)
+            if time.monotonic() < queue.hangs_until:
+                raise TimeoutError
+            return function(queue, *arguments, **keywords)
         except (RedisError, OSError) as error:
+            if isinstance(error, RedisTimeoutError):
+                queue.hangs_until = time.monotonic() + SECONDS_OF_A_HANG
             raise QueueUnavailable(
-                "The job queue (Redis) cannot be reached, so nothing was started; "
+                "The job queue (Redis) cannot be reached; "
                 "start Redis or correct REDIS_URL, then send the request again."
             ) from error
 
@@ -61,6 +70,7 @@ class JobQueue:
 
     def __init__(self, url: str):
         self._connection = connect(url)
+        self.hangs_until = 0.0
 
     @_reaching_redis
     def check(self) -> None:

@@ -1,5 +1,6 @@
 """Datasets enter the registry: read, checked, copied, then recorded."""
 
+import logging
 import shutil
 import tempfile
 import time
@@ -26,6 +27,8 @@ from app.jobs.services import Services
 MOST_PROBED = 5
 DRAFT = ".draft-"
 DRAFT_SECONDS = 24 * 3600
+
+log = logging.getLogger(__name__)
 
 
 class Shipped(NamedTuple):
@@ -92,18 +95,25 @@ def register_shipped(services: Services) -> None:
         found = [root / shipped.path for root in services.settings.data_roots if (root / shipped.path).is_file()]
         if not found or services.database.datasets.was_assigned(shipped.id):
             continue
-        source = Source(found[0].read_bytes(), found[0].name, found[0].parent, str(found[0]))
-        description = _checked(services, source, None, _task_name(services, shipped.task_id))
-        services.storage.dataset(shipped.id).mkdir(parents=True, exist_ok=True)
-        write_atomically(services.storage.description(shipped.id), source.text)
-        entry = {
-            "id": shipped.id,
-            "name": shipped.name,
-            "task_id": shipped.task_id,
-            "source": source.origin,
-            "colour_type": _colour_type(description, source.folder),
-        }
-        services.database.datasets.add_missing([_record(services, entry, source.folder, description)])
+        try:
+            _register_one_shipped(services, shipped, found[0])
+        except InvalidInput as error:
+            log.warning("The dataset %s is left out until the next start: %s", shipped.name, error.message)
+
+
+def _register_one_shipped(services: Services, shipped: Shipped, path: Path) -> None:
+    source = Source(path.read_bytes(), path.name, path.parent, str(path))
+    description = _checked(services, source, None, _task_name(services, shipped.task_id))
+    services.storage.dataset(shipped.id).mkdir(parents=True, exist_ok=True)
+    write_atomically(services.storage.description(shipped.id), source.text)
+    entry = {
+        "id": shipped.id,
+        "name": shipped.name,
+        "task_id": shipped.task_id,
+        "source": source.origin,
+        "colour_type": _colour_type(description, source.folder),
+    }
+    services.database.datasets.add_missing([_record(services, entry, source.folder, description)])
 
 
 @contextmanager
@@ -154,7 +164,7 @@ def store(services: Services, draft: Path, entry: Mapping, source: Source, descr
 
 def _read(services: Services, place: str | UploadedFile, draft: Path, wanted: Wanted) -> Source:
     if isinstance(place, str):
-        return read_path(place, wanted, services.settings)
+        return read_path(place, wanted, services)
     return read_upload(place.name, place.stream, draft, wanted, services.settings)
 
 

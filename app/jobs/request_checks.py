@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from app.datasets.description import Description
 from app.errors import Conflict, InvalidInput, JobFailure, NotFound
 from app.jobs.datasets import open_dataset
+from app.jobs.processes import find_process
 from app.jobs.services import Services
 from app.repositories.repository import Repository
 from app.training.checkpoints import read_card
@@ -35,6 +36,13 @@ def check_same_task(first: Mapping, **others: Mapping) -> None:
             )
 
 
+def _training_has_ended(services: Services, weights: Mapping) -> bool:
+    try:
+        return find_process(services, weights["process_id"]).state.is_final
+    except NotFound:
+        return True
+
+
 def usable_card(services: Services, weights: Mapping) -> TrainingConfig:
     """Return what weights were trained with.
 
@@ -43,6 +51,8 @@ def usable_card(services: Services, weights: Mapping) -> TrainingConfig:
     """
     folder = services.storage.weights(weights["id"])
     if not folder.has_weights():
+        if _training_has_ended(services, weights):
+            raise Conflict(f"Weights {weights['id']} have no file: their training ended before it could save any.")
         raise Conflict(
             f"Weights {weights['id']} have no file yet; wait until their training has saved its first epoch."
         )
@@ -52,7 +62,7 @@ def usable_card(services: Services, weights: Mapping) -> TrainingConfig:
 def check_channels(channels: int, trained: int, field: str) -> None:
     """Make sure that images can become what weights were trained on: grey and colour become each other."""
     if channels != trained and not {channels, trained} <= {1, 3}:
-        raise InvalidInput.at(field, f"The dataset has {channels} planes, but the weights were trained on {trained}.")
+        raise InvalidInput.at(field, f"The images have {channels} planes, but the weights were trained on {trained}.")
 
 
 def opened_description(dataset: Mapping) -> Description:

@@ -1,7 +1,10 @@
 """The long-lived parts that the web side works with, opened once per process."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import BoundedSemaphore
 
+from app.datasets.fetch import fetch
+from app.errors import Busy
 from app.jobs.queue import JobQueue
 from app.repositories.database import Database
 from app.runs.layout import StorageLayout
@@ -16,6 +19,27 @@ class Services:
     database: Database
     storage: StorageLayout
     queue: JobQueue
+    _downloads: BoundedSemaphore = field(repr=False)
+
+    def fetch(self, url: str, limit_bytes: int) -> bytes:
+        """Return the content behind a URL that a user named, within the limits of the settings.
+
+        Raises:
+            InvalidInput: why the URL cannot be used.
+            TooLarge: if there is more than `limit_bytes`.
+            Busy: while too many downloads run; each keeps a thread from answering others.
+        """
+        if not self._downloads.acquire(blocking=False):
+            raise Busy("The service downloads from too many URLs at this moment; send the request again in a minute.")
+        try:
+            return fetch(
+                url,
+                limit_bytes=limit_bytes,
+                timeout_seconds=self.settings.url_timeout_seconds,
+                allowed_hosts=self.settings.url_hosts,
+            )
+        finally:
+            self._downloads.release()
 
 
 def open_services(settings: Settings) -> Services:
@@ -26,4 +50,5 @@ def open_services(settings: Settings) -> Services:
     """
     storage = StorageLayout(settings.storage_dir)
     storage.create()
-    return Services(settings, Database(storage.records), storage, JobQueue(settings.queue_url))
+    downloads = BoundedSemaphore(max(1, settings.web_threads // 2))
+    return Services(settings, Database(storage.records), storage, JobQueue(settings.queue_url), downloads)

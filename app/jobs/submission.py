@@ -2,9 +2,11 @@
 
 import shutil
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from app.errors import NotFound
+from app.jobs import queue
+from app.jobs.request_checks import referenced
 from app.jobs.services import Services
 from app.repositories.repository import Repository
 from app.runs.layout import RunFolder
@@ -18,20 +20,46 @@ def submit(
     undo: Callable[[], None],
     place: Callable[[RunFolder], None] | None = None,
 ) -> str:
-    """Make the run folder, store the record, enqueue; take all of it back when any step fails."""
+    """Make the run folder, store the record, enqueue; take all of it back when any step fails.
+
+    Args:
+        services: the opened service.
+        run_config: the frozen config; the ids in it have been found to exist.
+        store: writes the record of the process whose id it gets.
+        undo: takes back what `store` did, also a part of it.
+        place: puts files into the run folder.
+
+    Raises:
+        InvalidInput: when something that the config refers to has been deleted since it was found.
+        QueueUnavailable: when Redis cannot be reached.
+    """
     process_id = str(uuid.uuid4())
     run = RunFolder(services.storage.runs / process_id)
     try:
-        if place is not None:
-            place(run)
-        create_run(run, {"process_id": process_id, **run_config})
-        store(process_id)
+        with services.database.holding_references():
+            _check_references(services, run_config)
+            if place is not None:
+                place(run)
+            create_run(run, {"process_id": process_id, **run_config})
+            store(process_id)
         services.queue.enqueue(run_config["type"], process_id, run_config["description"])
     except BaseException:
         undo()
         shutil.rmtree(run.path, ignore_errors=True)
         raise
     return process_id
+
+
+def _check_references(services: Services, run_config: Mapping) -> None:
+    database = services.database
+    if "project_id" in run_config:
+        referenced(database.projects, run_config, "project_id")
+    if run_config["dataset"] is not None:
+        referenced(database.datasets, {"dataset_id": run_config["dataset"]["id"]}, "dataset_id")
+    initial = run_config.get("initial_weights_id")
+    used = run_config["weights_id"] if run_config["type"] == queue.INFERENCE else initial
+    if used is not None:
+        referenced(database.weights, {"weights_id": used}, "weights_id")
 
 
 def forget(repository: Repository, record_id: int) -> None:

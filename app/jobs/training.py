@@ -4,6 +4,7 @@ import platform
 
 from app.datasets.description import Description
 from app.engines import get_engine
+from app.errors import JobFailure
 from app.files import write_json
 from app.jobs.dataset_images import fetched_folder
 from app.jobs.datasets import OpenedDataset, open_dataset
@@ -12,7 +13,7 @@ from app.runs.layout import StorageLayout, WeightsFolder
 from app.runs.state import FINISHED, STOPPED
 from app.runs.writer import RunWriter, append_row
 from app.settings import Settings
-from app.training.checkpoints import save_epoch
+from app.training.checkpoints import read_card, save_epoch
 from app.training.config import TrainingConfig
 from app.training.engine import Engine, Network
 from app.training.loading import Loader, SampleReader
@@ -37,7 +38,7 @@ def _train(config: dict, writer: RunWriter, storage: StorageLayout, settings: Se
     network = engine.build(training_config)
     writer.log(f"{training_config.architecture} with {network.parameter_count:,} parameters on {engine.name}")
     if config["initial_weights_id"] is not None:
-        _load_initial(network, storage.weights(config["initial_weights_id"]), config["initial_weights_id"], writer)
+        _load_initial(network, training_config, storage, config["initial_weights_id"], writer)
     copies = LocalCopies(writer.run.inputs, settings, fetched_folder(config["dataset"]))
     reader = SampleReader(dataset.description, dataset.folder, training_config, copies, settings.max_image_pixels)
     training, validation = _loaders(dataset.description, reader, training_config)
@@ -55,9 +56,15 @@ def _complete_config(config: dict, writer: RunWriter, engine: Engine, dataset: O
     write_json(writer.run.config, config)
 
 
-def _load_initial(network: Network, folder: WeightsFolder, weights_id: int, writer: RunWriter) -> None:
-    replaced = network.load_weights(folder.best)
-    writer.log(f"Started from weights {weights_id}; drawn anew: {', '.join(replaced) or 'nothing'}")
+def _load_initial(
+    network: Network, config: TrainingConfig, storage: StorageLayout, weights_id: int, writer: RunWriter
+) -> None:
+    """Load the initial weights; only the last layer may be drawn anew, and only when the number of classes differs."""
+    folder = storage.weights(weights_id)
+    drawn_anew = network.load_weights(folder.best)
+    if drawn_anew and read_card(folder).output_channels == config.output_channels:
+        raise JobFailure(f"Weights {weights_id} do not fit this network: {', '.join(drawn_anew)} differ.")
+    writer.log(f"Started from weights {weights_id}; drawn anew: {', '.join(drawn_anew) or 'nothing'}")
 
 
 def _loaders(description: Description, reader: SampleReader, config: TrainingConfig) -> tuple[Loader, Loader | None]:
@@ -69,8 +76,8 @@ def _loaders(description: Description, reader: SampleReader, config: TrainingCon
 
 def _ending(outcome: Outcome, config: TrainingConfig, writer: RunWriter) -> tuple[str, str]:
     if outcome.is_stopped:
-        why = "the service was shut down" if writer.is_interrupted else "as asked"
-        return STOPPED, f"Stopped at epoch {outcome.epoch}/{config.epochs} {why}; best and last weights are kept"
+        why = ", because the service was shut down" if writer.is_interrupted else ""
+        return STOPPED, f"Stopped at epoch {outcome.epoch}/{config.epochs}{why}; best and last weights are kept"
     best = f"best {config.metric}={outcome.best_value:.3f} at epoch {outcome.best_epoch}"
     return FINISHED, f"Finished {config.epochs}/{config.epochs} epochs - {best}"
 
@@ -82,18 +89,21 @@ class _Recorder:
         self._writer = writer
         self._folder = folder
         self._config = config
+        self._fraction = 0.0
+        self._eta_seconds: float | None = None
 
     def progress(self, line: str, fraction: float, eta_seconds: float | None) -> None:
+        self._fraction, self._eta_seconds = fraction, eta_seconds
         self._writer.progress(line, fraction, eta_seconds)
 
     def epoch_scores(self, scores: EpochScores) -> None:
-        config, state = self._config, self._writer.state
+        config = self._config
         line = (
             f"{LABELS[scores.split]} {scores.epoch}/{config.epochs} - {config.loss}={scores.loss:.3f} - "
             f"{config.metric}={scores.metric:.3f} - {scores.samples / scores.seconds:.0f} img/s"
         )
         self._writer.log(line)
-        self._writer.progress(line, state.progress, state.eta_seconds, is_kept=True)
+        self._writer.progress(line, self._fraction, self._eta_seconds, is_kept=True)
         row = {"epoch": scores.epoch, "split": scores.split, "loss": scores.loss, config.metric: scores.metric}
         append_row(self._folder.metrics, row | {"samples": scores.samples, "seconds": round(scores.seconds, 3)})
 

@@ -1,7 +1,7 @@
 """Start a training: everything is checked before anything is stored, then stored, then enqueued."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from app.augment.parser import parse
@@ -22,7 +22,8 @@ from app.jobs.request_checks import (
 from app.jobs.services import Services
 from app.jobs.submission import forget, show_in_project, submit
 from app.training.config import TrainingConfig, resolve_properties
-from app.zoo.architectures import SEGMENTATION
+from app.zoo.architectures import ARCHITECTURES, SEGMENTATION
+from app.zoo.properties import RULES, property_key
 
 LONGEST_WEIGHTS_NAME = 200
 
@@ -48,7 +49,8 @@ def start_training(services: Services, request: Mapping) -> dict:
     project = referenced(database.projects, request, "project_id")
     check_same_task(model, dataset=dataset, project=project)
     initial = _initial_weights(services, request.get("weights_id"), model)
-    config, texts = _resolved(services, request, model, dataset, initial)
+    trained = usable_card(services, initial) if initial else None
+    config, texts = _resolved(services, request, model, dataset, trained)
     warnings = refuse_faulty(services, dataset)
     services.queue.check()
 
@@ -82,26 +84,27 @@ def start_training(services: Services, request: Mapping) -> dict:
 
 
 def _resolved(
-    services: Services, request: Mapping, model: Mapping, dataset: Mapping, initial: Mapping | None
+    services: Services, request: Mapping, model: Mapping, dataset: Mapping, trained: TrainingConfig | None
 ) -> tuple[TrainingConfig, dict[int, str | None]]:
-    """Return the config of a training, and the text of each property by id."""
+    """Return the config of a training, and the text of each property by id.
+
+    `trained` is what the initial weights were trained with.
+    """
     task = services.database.tasks.get(model["task_id"])["name"].lower()
     with fault_of("dataset_id"):
         description = opened_description(dataset)
         check_trainable(description, task)
-    resolved = resolve_properties(
-        request.get("properties") or (),
-        services.database.properties.all(),
-        _allowed(services, model, dataset),
-        model["architecture"],
-    )
+    properties = services.database.properties.all()
+    allowed = _own_sizes(trained, properties) + _allowed(services, model, dataset)
+    resolved = resolve_properties(request.get("properties") or (), properties, allowed, model["architecture"])
     config = TrainingConfig(
         task=task,
         architecture=model["architecture"],
         classes=tuple(description.classes),
-        channels=_input_channels(services, dataset, initial),
+        channels=_input_channels(dataset, trained),
         **resolved.values,
     )
+    _check_sizes(config, trained)
     _check_test_augmentations(config)
     return config, resolved.texts
 
@@ -134,18 +137,40 @@ def _initial_weights(services: Services, weights_id: int | None, model: Mapping)
         raise InvalidInput.at(
             "weights_id", f"Weights {weights_id} are of model {weights['model_id']}, not of model {model['id']}."
         )
-    usable_card(services, weights)
     return weights
 
 
-def _input_channels(services: Services, dataset: Mapping, initial: Mapping | None) -> int:
+def _input_channels(dataset: Mapping, trained: TrainingConfig | None) -> int:
     """Return the depth the network sees; weights trained on grey or colour keep theirs, images are converted to it."""
     channels = channels_of(dataset)
-    if initial is None:
+    if trained is None:
         return channels
-    trained = usable_card(services, initial).channels
-    check_channels(channels, trained, "weights_id")
-    return trained
+    check_channels(channels, trained.channels, "weights_id")
+    return trained.channels
+
+
+def _own_sizes(trained: TrainingConfig | None, properties: Sequence[Mapping]) -> list[dict]:
+    """Return the input size of the initial weights as the first rows to take a default from."""
+    fields = {RULES[key].field: key for key in ("input height", "input width")}
+    return [
+        {"property_id": record["id"], "default_value": str(getattr(trained, field)), "allowed_value": None}
+        for field, key in fields.items()
+        for record in properties
+        if trained is not None and property_key(record["name"]) == key
+    ]
+
+
+def _check_sizes(config: TrainingConfig, trained: TrainingConfig | None) -> None:
+    """Refuse an input size at which most of the initial weights would have to be thrown away."""
+    if trained is None or not ARCHITECTURES[config.architecture].is_size_fixed:
+        return
+    own = (trained.input_height, trained.input_width)
+    if (config.input_height, config.input_width) != own:
+        name = "Input height" if config.input_height != own[0] else "Input width"
+        raise InvalidInput.at(
+            name,
+            f"{name}: weights of this model fit the input size of their training only: {own[0]} x {own[1]} pixels.",
+        )
 
 
 def _allowed(services: Services, model: Mapping, dataset: Mapping) -> list[dict]:

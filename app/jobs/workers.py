@@ -4,10 +4,12 @@ import os
 import signal
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue, Worker
+from rq.exceptions import StopRequested
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
@@ -20,7 +22,10 @@ from app.runs.writer import write_final_state
 from app.settings import Settings
 
 WAIT_FOR_REDIS_SECONDS = 30.0
+WAIT_AGAIN_SECONDS = 600.0
 MAINTENANCE_SECONDS = 30
+
+STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 
 SIGNAL_REASONS: dict[int, str] = {
     signal.SIGKILL: "The job was killed (signal 9): most likely the machine ran out of memory; "
@@ -34,18 +39,42 @@ class JobWorker(Worker):
     It says what it does in one line for each beginning and end; RQ's own account of its housekeeping is left out.
     """
 
-    def execute_job(self, job, queue):
-        """Run a job in a work-horse, with a line before and after."""
-        began = time.monotonic()
-        _say(f"begins: {job.description} [{job.id}]")
-        super().execute_job(job, queue)
-        _say(f"ended after {time.monotonic() - began:.1f} s: {job.description} [{job.id}]")
+    is_asked_to_stop = False
 
     def request_stop(self, signum, frame):
         """Pass the stop on to the job, then leave as soon as it has ended."""
+        self.is_asked_to_stop = True
         if self.horse_pid:
             os.kill(self.horse_pid, signal.SIGTERM)
         super().request_stop(signum, frame)
+
+    def execute_job(self, job, queue):
+        """Run a job in a work-horse, with a line before and after.
+
+        A stop is held back until there is a work-horse to be told of it: the job has left its queue, and would be lost.
+        """
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        began = time.monotonic()
+        _say(f"begins: {job.description} [{job.id}]")
+        try:
+            super().execute_job(job, queue)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+        _say(f"ended after {time.monotonic() - began:.1f} s: {job.description} [{job.id}]")
+
+    def monitor_work_horse(self, job, queue, execution):
+        """Wait for the work-horse; from here on a stop reaches it."""
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+        super().monitor_work_horse(job, queue, execution)
+
+    def handle_exception(self, job, *exc_info):
+        """Say the sentence of a failed job; its log has the traceback, and that is the place for it."""
+        _say(f"failed: {job.description} [{job.id}]: {exc_info[1]}")
+
+    def maintain_heartbeats(self, job, execution):
+        """Tell Redis that the job lives; the job itself needs no Redis, and outlives one that is away."""
+        with suppress(RedisError, OSError):
+            super().maintain_heartbeats(job, execution)
 
 
 def run_worker(names: Sequence[str], settings: Settings) -> None:
@@ -60,6 +89,16 @@ def run_worker(names: Sequence[str], settings: Settings) -> None:
     connection = connect(settings.queue_url)
     _wait_for_redis(connection, settings.queue_url)
     _preload()
+    _say(f"listening on {', '.join(names)}")
+    with suppress(StopRequested):
+        while not _work(names, connection, settings):
+            _say("Redis does not answer; waiting for it")
+            _wait_for_redis(connection, settings.queue_url, WAIT_AGAIN_SECONDS)
+    _say("stopped")
+
+
+def _work(names: Sequence[str], connection: Redis, settings: Settings) -> bool:
+    """Serve the queues until somebody asks to stop; return False when Redis went away."""
     queues = [Queue(name, connection=connection, serializer=JSONSerializer) for name in names]
     worker = JobWorker(
         queues,
@@ -69,17 +108,19 @@ def run_worker(names: Sequence[str], settings: Settings) -> None:
         maintenance_interval=MAINTENANCE_SECONDS,
         default_worker_ttl=60,
     )
-    _say(f"listening on {', '.join(names)}")
-    worker.work(logging_level="WARNING")
-    _say("stopped")
+    try:
+        worker.work(logging_level="WARNING")
+    except (RedisError, OSError):
+        return worker.is_asked_to_stop
+    return worker.is_asked_to_stop
 
 
 def _say(text: str) -> None:
     print(text, flush=True)
 
 
-def _wait_for_redis(connection: Redis, url: str) -> None:
-    deadline = time.monotonic() + WAIT_FOR_REDIS_SECONDS
+def _wait_for_redis(connection: Redis, url: str, seconds: float = WAIT_FOR_REDIS_SECONDS) -> None:
+    deadline = time.monotonic() + seconds
     while True:
         try:
             connection.ping()

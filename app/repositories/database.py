@@ -1,9 +1,11 @@
 """Every table of the service, each in a file of its own."""
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from app.files import unavailable
 from app.repositories.json_storage import JsonStorage
+from app.repositories.locking import FileLock
 from app.repositories.repository import Repository
 
 
@@ -24,6 +26,15 @@ class Database:
         self.projects = self._repository("projects", "project")
         self.weights = self._repository("weights", "weights entry")
         self.inferences = self._repository("inferences", "inference")
+        self._references = FileLock(folder / "references.lock")
+
+    def holding_references(self) -> AbstractContextManager[None]:
+        """Hold what records refer to each other by: what is found to exist meanwhile is not deleted before the end.
+
+        Whoever adds a record that refers to others, or deletes one that others may refer to, does both the looking
+        and the writing inside.
+        """
+        return self._references.hold()
 
     def _repository(self, name: str, noun: str) -> Repository:
         try:

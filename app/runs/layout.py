@@ -38,6 +38,10 @@ class RunFolder:
         return self.path / "stop_requested"
 
     @property
+    def alive(self) -> Path:
+        return self.path / "alive.lock"
+
+    @property
     def inputs(self) -> Path:
         return self.path / "inputs"
 

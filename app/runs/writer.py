@@ -1,19 +1,22 @@
 """Writes the run folder of one process: by the web side when it is made, then by its worker alone."""
 
+import fcntl
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import BinaryIO
 
 import orjson
 
+from app.errors import StorageUnavailable
 from app.files import write_json
 from app.runs.layout import RunFolder
 from app.runs.reader import read_state
-from app.runs.state import FAILED, QUEUED, STARTED, STOPPING, RunState
+from app.runs.state import FINISHED, QUEUED, STARTED, STOPPING, RunState
 
 HEARTBEAT_SECONDS = 5.0
 SECONDS_BETWEEN_STATES = 0.5
@@ -36,6 +39,18 @@ def write_final_state(run: RunFolder, state: str, line: str, error: str | None =
     if not present.is_final:
         ended = replace(present, state=state, line=line, error=error, eta_seconds=None, ended_at=time.time())
         write_json(run.state, ended.to_dict())
+
+
+def is_worked_on(run: RunFolder) -> bool:
+    """Tell whether a living job of this machine holds the run; one that sleeps or is suspended does."""
+    try:
+        with run.alive.open("ab") as lock_file:
+            fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 def request_stop(run: RunFolder) -> None:
@@ -65,8 +80,9 @@ class RunWriter(AbstractContextManager):
         self._interrupted = threading.Event()
         self._written_at = 0.0
         self._stop_grace_seconds = stop_grace_seconds
-        self._on_overdue_stop = on_overdue_stop
+        self.on_overdue_stop = on_overdue_stop
         self._state = read_state(run)
+        self._lock_file: BinaryIO | None = None
         self._heart = threading.Thread(target=self._beat, daemon=True, name="heartbeat")
 
     @property
@@ -74,6 +90,9 @@ class RunWriter(AbstractContextManager):
         return self._state
 
     def __enter__(self) -> "RunWriter":
+        # The system lets go of it when this process ends, however it ends: what else tells a dead job from a slow one?
+        self._lock_file = self.run.alive.open("ab")
+        fcntl.flock(self._lock_file, fcntl.LOCK_EX)
         self._write(state=STARTED, line="Starting", started_at=time.time())
         self._heart.start()
         return self
@@ -81,6 +100,8 @@ class RunWriter(AbstractContextManager):
     def __exit__(self, *exception) -> None:
         self._closed.set()
         self._heart.join()
+        if self._lock_file:
+            self._lock_file.close()
 
     def interrupt(self) -> None:
         """Ask for a stop from inside the job's own process (the service is shutting down)."""
@@ -113,7 +134,7 @@ class RunWriter(AbstractContextManager):
     def close(self, state: str, line: str, error: str | None = None) -> None:
         """Write the final state; nothing is written after it."""
         self._closed.set()
-        fraction = self._state.progress if state == FAILED else 1.0
+        fraction = 1.0 if state == FINISHED else self._state.progress
         _append(self.run.progress_lines, line + "\n")
         self._write(state=state, line=line, error=error, progress=fraction, eta_seconds=None, ended_at=time.time())
 
@@ -127,11 +148,17 @@ class RunWriter(AbstractContextManager):
                 return
             if self._state.state == STARTED and "state" not in changes and self.should_stop():
                 changes["state"] = STOPPING
-            self._state = replace(self._state, **changes, heartbeat=time.time())
-            write_json(self.run.state, self._state.to_dict())
+            state = replace(self._state, **changes, heartbeat=time.time())
+            write_json(self.run.state, state.to_dict())
+            self._state = state
             self._written_at = time.monotonic()
 
     def _beat(self) -> None:
+        while not self._closed.is_set():
+            with suppress(StorageUnavailable):  # a full disk may have room again at the next beat
+                self._beat_until_closed()
+
+    def _beat_until_closed(self) -> None:
         stop_seen_at = None
         beats_at = time.monotonic() + HEARTBEAT_SECONDS
         while not self._closed.wait(0.5):
@@ -139,8 +166,8 @@ class RunWriter(AbstractContextManager):
             if stop_seen_at is None and self.should_stop():
                 stop_seen_at = now
                 self._write()
-            if stop_seen_at is not None and now - stop_seen_at > self._stop_grace_seconds and self._on_overdue_stop:
-                self._on_overdue_stop()
+            if stop_seen_at is not None and now - stop_seen_at > self._stop_grace_seconds and self.on_overdue_stop:
+                self.on_overdue_stop()
             if now >= beats_at:
                 beats_at = now + HEARTBEAT_SECONDS
                 self._write()

@@ -97,7 +97,7 @@ def resolve_properties(
         try:
             choices = next((row["allowed_value"] for row in special if row["allowed_value"]), record["values"])
             values[rule.field] = _read(record, rule, text, choices, architecture)
-            texts[record["id"]] = text
+            texts[record["id"]] = _shown(record, values[rule.field], text)
         except InvalidInput as fault:
             faults.append(fault)
     if not faults:
@@ -105,6 +105,13 @@ def resolve_properties(
     if faults:
         raise InvalidInput(faults[0].message, {name: found for fault in faults for name, found in fault.errors.items()})
     return ResolvedProperties(values, texts)
+
+
+def _shown(record: Mapping, value, text: str | None) -> str | None:
+    """Return the text that `/trainingSettings` shows: whole numbers plainly, all else as it was sent."""
+    if record["type"] == "integer":
+        return str(value)
+    return text if text is None or record["type"] == "string" else text.strip()
 
 
 def _sent_values(
@@ -175,7 +182,7 @@ def _read_augmentations(name: str, text: str) -> str:
 
 def _read_number(name: str, rule, text: str | None, *, integer: bool) -> int | float:
     try:
-        number = float(text) if text is not None and "_" not in text else math.nan
+        number = float(text) if text is not None and text.isascii() and "_" not in text else math.nan
         if integer and number.is_integer():
             number = int(number)
     except ValueError:

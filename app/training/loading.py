@@ -11,9 +11,10 @@ import numpy as np
 
 from app.augment.parser import parse
 from app.augment.pipeline import Pipeline
-from app.datasets.description import Description
+from app.datasets.description import Description, Sample
 from app.datasets.images import read_image, read_mask
 from app.datasets.places import resolve
+from app.errors import JobFailure
 from app.training.config import TrainingConfig
 from app.training.remote import LocalCopies
 from app.zoo.architectures import SEGMENTATION
@@ -41,7 +42,14 @@ class SampleReader:
     """Reads the samples of one dataset as a network's config wants them; keeps decoded ones while they are small."""
 
     def __init__(
-        self, description: Description, folder: Path | str, config: TrainingConfig, copies: LocalCopies, max_pixels: int
+        self,
+        description: Description,
+        folder: Path | str,
+        config: TrainingConfig,
+        copies: LocalCopies,
+        max_pixels: int,
+        *,
+        reads_masks: bool = True,
     ):
         self._description = description
         self._folder = folder
@@ -49,6 +57,7 @@ class SampleReader:
         self._copies = copies
         self._max_pixels = max_pixels
         self._is_segmentation = config.task == SEGMENTATION
+        self._reads_masks = self._is_segmentation and reads_masks
         self._cache: dict[int, tuple[np.ndarray, np.ndarray | None]] = {}
         self._cached_bytes = 0
 
@@ -63,8 +72,10 @@ class SampleReader:
             paths = [self._path(location) for location in sample.location]
             image = read_image(paths, self._config.channels, max_pixels=self._max_pixels)
             mask = None
-            if self._is_segmentation and sample.mask is not None:
-                mask = read_mask(self._path(sample.mask), len(self._config.classes), max_pixels=self._max_pixels)
+            if self._reads_masks and sample.mask is not None:
+                class_count = len(self._description.classes)
+                mask = read_mask(self._path(sample.mask), class_count, max_pixels=self._max_pixels)
+                _check_same_size(sample, image, mask)
             size = image.nbytes + (mask.nbytes if mask is not None else 0)
             if self._cached_bytes + size > CACHE_BYTES:
                 return image, mask
@@ -93,11 +104,24 @@ class SampleReader:
         height, width = self._config.input_height, self._config.input_width
         if image.shape[:2] != (height, width):
             shrinks = height * width < image.shape[0] * image.shape[1]
-            resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-            image = resized.reshape(height, width, -1)
+            interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+            planes = [
+                cv2.resize(image[:, :, start : start + 4], (width, height), interpolation=interpolation)
+                for start in range(0, image.shape[2], 4)  # OpenCV shrinks at most four channels at once
+            ]
+            image = np.concatenate([plane.reshape(height, width, -1) for plane in planes], axis=2)
         if mask is not None and mask.shape != (height, width):
             mask = cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST)
         return image, mask
+
+
+def _check_same_size(sample: Sample, image: np.ndarray, mask: np.ndarray) -> None:
+    if mask.shape != image.shape[:2]:
+        sizes = [f"{height_width[1]} x {height_width[0]}" for height_width in (mask.shape, image.shape)]
+        raise JobFailure(
+            f"The mask {sample.mask!r} has {sizes[0]} pixels and its image {sample.location[0]!r} {sizes[1]}; "
+            "a mask has the size of its image."
+        )
 
 
 class Loader:

@@ -61,6 +61,27 @@ def shown_location(sample: Sample) -> str:
     return ", ".join(sample.location)
 
 
+def class_translation(dataset_classes: Sequence[str], trained_classes: Sequence[str]) -> np.ndarray | None:
+    """Return, for each value of the dataset's masks, that of the weights' class of the same name.
+
+    Two lists may name the same classes in another order. None if the weights do not know one of the dataset's classes;
+    a dataset and weights of one class at most are about the same foreground, whatever it is called.
+    """
+    if len(dataset_classes) <= 1 and len(trained_classes) <= 1:
+        return np.arange(2, dtype=np.uint8)
+    wanted, known = _names_by_value(dataset_classes), _names_by_value(trained_classes)
+    if len(dataset_classes) <= 1 or len(trained_classes) <= 1:
+        wanted[0] = known[0] = "background"  # in one of the lists it has no name
+    if not set(wanted) <= set(known):
+        return None
+    return np.array([known.index(name) for name in wanted], dtype=np.uint8)
+
+
+def _names_by_value(classes: Sequence[str]) -> list[str]:
+    """Return what each value of a mask stands for; the first is the background, which a single class leaves unsaid."""
+    return list(classes) if len(classes) > 1 else ["", *classes]
+
+
 class _ScoreRows:
     """Rows of class probabilities."""
 
@@ -99,6 +120,7 @@ class _MaskRows:
         self._reader = reader
         self._description = description
         self._classes = config.classes
+        self._translation = class_translation(description.classes, config.classes)
         self._run = run
         self._scores: list[dict[str, list[float]] | None] = []
 
@@ -115,7 +137,10 @@ class _MaskRows:
         sample = self._description.samples[index]
         append_row(self._run.predictions, {"image": shown_location(sample), "mask": name})
         class_count = max(2, len(self._classes))
-        self._scores.append(region_scores(class_map, target, class_count) if target is not None else None)
+        if target is None or self._translation is None:
+            self._scores.append(None)
+        else:
+            self._scores.append(region_scores(class_map, self._translation[target], class_count))
 
     def metrics(self) -> dict | None:
         """Return the metrics if every image has a mask."""

@@ -1,15 +1,22 @@
 """What holds for every path: slashes, methods, errors, bodies, origins."""
 
+import contextlib
 import io
 import json
+import os
 import socket
+import subprocess
+import sys
+import time
+import urllib.request
 
 import pytest
 from api_sandbox import ABSENT_PROCESS, ERROR_KEYS, ORIGIN, UNREACHABLE_REDIS, assert_error
 
 from app import create_app
 from app.api.refusals import write_refusal
-from app.settings import Settings
+from app.launcher import free_port
+from app.settings import CLONE_FOLDER, Settings
 
 FORM = "application/x-www-form-urlencoded"
 GET_PATHS = [
@@ -240,3 +247,43 @@ def test_without_redis_reading_works_and_starting_is_503_and_leaves_nothing(sett
     assert alone.get(f"/backend/projects/{project['id']}").json == project
     assert list((settings.storage_dir / "weights").iterdir()) == list((settings.storage_dir / "runs").iterdir()) == []
     assert_error(alone.get(f"/backend/status?process_id={ABSENT_PROCESS}"), 404)
+
+
+@pytest.fixture
+def address(settings, tmp_path):
+    """A real gunicorn over the same settings: what is cut off or malformed never gets through a test client."""
+    variables = {
+        "PORT": str(free_port("127.0.0.1", 0)),
+        "STORAGE_DIR": str(settings.storage_dir),
+        "REDIS_URL": settings.redis_url,
+    }
+    command = [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py", "wsgi:app"]
+    with subprocess.Popen(command, cwd=CLONE_FOLDER, env=os.environ | variables, stderr=subprocess.DEVNULL) as server:
+        place = ("127.0.0.1", int(variables["PORT"]))
+        deadline = time.monotonic() + 30
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(place):
+                break
+            assert time.monotonic() < deadline and server.poll() is None
+            time.sleep(0.05)
+        yield place
+        server.terminate()
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 99\r\n\r\nname=abc&task_id=1",
+        b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nZZZ\r\n",
+        b'Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{"na',
+    ],
+)
+def test_a_body_that_is_cut_off_or_malformed_is_refused_and_not_acted_on(address, request_bytes):
+    with socket.create_connection(address, timeout=30) as connection:
+        connection.sendall(b"POST /backend/projects HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n" + request_bytes)
+        connection.shutdown(socket.SHUT_WR)
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+
+    assert answer.startswith(b"HTTP/1.1 400 Bad Request"), answer
+    with urllib.request.urlopen(f"http://{address[0]}:{address[1]}/backend/projects") as projects:
+        assert json.load(projects) == []

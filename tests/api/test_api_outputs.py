@@ -42,7 +42,7 @@ def test_pages_of_outputs(client, toolkit, inference):
 def test_a_table_has_a_header_line(client, toolkit, inference):
     finish(toolkit, inference, [{"image": "a,b.png", "scores": [0.25, 0.75]}])
     table = client.get(f"/backend/output?process_id={inference}&format=csv").text
-    assert table.splitlines() == ["image,score_0,score_1", '"a,b.png",0.25,0.75']
+    assert table.splitlines() == ["image,prediction,dark,light", '"a,b.png",light,0.25,0.75']
 
 
 def test_masks_are_served_at_their_urls(client, toolkit, inference):

@@ -164,8 +164,6 @@ def test_one_image_comes_as_a_data_url_or_a_file(client, weights, project):
 @pytest.mark.parametrize(
     ("image", "field"),
     [
-        ({}, "image_url"),
-        ({"image_url": None}, "image_url"),
         ({"image_url": "http://127.0.0.1/x.png"}, "image_url"),
         ({"image_url": "file:///etc/passwd"}, "image_url"),
         ({"image_url": 3}, "image_url"),
@@ -180,6 +178,12 @@ def test_images_that_cannot_be_used(client, weights, project, settings, image, f
     runs = list((settings.storage_dir / "runs").iterdir())
     assert_error(client.post("/backend/inferenceSingle", json=body), 422, field)
     assert list((settings.storage_dir / "runs").iterdir()) == runs
+
+
+@pytest.mark.parametrize("image", [{}, {"image_url": None}])
+def test_no_image_at_all_is_a_malformed_request(client, weights, project, image):
+    body = {"modelweights_id": weights["id"], "project_id": project["id"], **image}
+    assert_error(client.post("/backend/inferenceSingle", json=body), 400, "image_url", "image_data", "image")
 
 
 @pytest.mark.parametrize("name", ["0.png", "..", "../config.json", "..%2f..%2fconfig.json", "predictions.jsonl", "%00"])

@@ -210,6 +210,8 @@ def test_public_and_private_addresses_are_told_apart():
     assert is_public("::ffff:8.8.8.8")
     assert not is_public("::ffff:224.0.0.1")
     assert not is_public("fd00::1")
+    for special in ("fec0::1", "::7f00:1", "64:ff9b:1::7f00:1", "::ffff:0:7f00:1", "5f00::1", "::1", "2002:7f00:1::"):
+        assert not is_public(special), special
     assert not is_public("::ffff:10.0.0.1")
     assert not is_public("no address")
 

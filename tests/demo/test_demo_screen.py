@@ -31,7 +31,18 @@ def test_on_a_terminal_a_live_bar_shows_the_newest_line(stream):
         view.show(0.5, "Train 5/9 - batch 1/2 - loss=0.1 - 800 img/s - ETA 0:41")
 
     assert "50%" in stream.getvalue()
-    assert "Train 5/9 - loss=0.1 - 800 img/s - ETA 0:41" in stream.getvalue()
+    assert "Train 5/9 loss=0.1 800 img/s ETA 0:41" in stream.getvalue()
+
+
+def test_on_a_terminal_of_80_columns_the_bar_and_the_time_left_are_there():
+    stream = StringIO()
+    line = "Train 14/15 - batch 1/2 - binary_cross_entropy=0.123 - categorical_accuracy=0.976 - 1128 img/s - ETA 0:15"
+
+    with Screen(Console(file=stream, force_terminal=True, width=80)).progress("training LeNet") as view:
+        view.show(0.5, line)
+
+    assert "Train 14/15 loss=0.123 accuracy=0.976 1128 img/s ETA 0:15" in stream.getvalue()
+    assert "━" in stream.getvalue() and "50%" in stream.getvalue()
 
 
 def test_a_long_path_stays_one_line(stream):

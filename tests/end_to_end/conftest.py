@@ -1,11 +1,13 @@
 """A real service for the tests of this folder: Redis, gunicorn and both workers, started as a user starts them."""
 
+import contextlib
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -13,6 +15,10 @@ import numpy as np
 import pytest
 import urllib3
 from PIL import Image
+from redis import Redis
+from redis.exceptions import RedisError
+
+from app.embedded_redis import server_binary
 
 CLONE = Path(__file__).resolve().parents[2]
 READY = re.compile(r"(http://[\w.]+:\d+)/backend/docs")
@@ -100,6 +106,40 @@ class Service:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
         return self.process.wait(60)
+
+
+class RedisProgram:
+    """A Redis server that can go away and come back with what it held."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self._socket = folder / "redis.sock"
+        self._process: subprocess.Popen | None = None
+        self.url = f"unix://{self._socket}"
+
+    def start(self) -> None:
+        options = ["--port", "0", "--unixsocket", self._socket, "--appendonly", "yes", "--dir", self._folder]
+        command = [str(part) for part in (server_binary(), *options)]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        wait_until(self._answers)
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait(30)
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(RedisError), Redis.from_url(self.url) as connection:
+            return connection.ping()
+        return False
+
+
+@pytest.fixture
+def redis_program():
+    with tempfile.TemporaryDirectory(prefix="dht-") as folder:
+        program = RedisProgram(Path(folder))
+        program.start()
+        yield program
+        program.stop()
 
 
 @pytest.fixture(scope="session")

@@ -138,6 +138,31 @@ def test_without_redis_a_training_is_refused_and_leaves_nothing(tmp_path, data_r
     assert web.get(f"/backend/projects/{project['id']}").get_json()["modelweights_id"] is None
 
 
+def test_a_training_outlives_redis_and_the_service_goes_on_when_it_is_back(
+    tmp_path, data_root, sides_yaml, redis_program
+):
+    service = Service(tmp_path, data_root, REDIS_URL=redis_program.url)
+    client = service.client
+    try:
+        dataset = client.post("/datasets", {"name": "Sides", "task_id": 1, "path": str(sides_yaml)})
+        project = client.post("/projects", {"name": "P", "task_id": 1})
+        answer = client.post("/train", training(dataset, project, Epochs="100000"))
+        client.wait(answer["process_id"], is_training)
+
+        redis_program.stop()
+        assert client.send("POST", "/train", training(dataset, project))[0] == 503
+        before = client.status(answer["process_id"])["progress"]
+        client.wait(answer["process_id"], lambda status: status["progress"] > before)
+        redis_program.start()
+
+        client.post("/stopProcess", {"process_id": answer["process_id"]})
+        assert client.wait(answer["process_id"])["process_state"] == "stopped"
+        again = client.post("/train", training(dataset, project, Epochs="1"))
+        assert client.wait(again["process_id"])["process_status"] == "finished"
+    finally:
+        assert service.stop() == 0, service.log.read_text(errors="replace")
+
+
 def test_ctrl_c_stops_a_running_training_and_a_new_start_finds_its_true_state(tmp_path, data_root, sides_yaml):
     service = Service(tmp_path, data_root)
     client = service.client

@@ -1,4 +1,5 @@
 import time
+from dataclasses import replace
 
 import pytest
 from test_jobs_submission import dataset, give_card, projects, request_body
@@ -7,8 +8,8 @@ from app.errors import Conflict, NotFound
 from app.files import write_json
 from app.jobs import processes
 from app.jobs.deletion import delete_dataset, delete_project, delete_weights
+from app.jobs.inference_start import start_inference
 from app.jobs.queue import JobQueue
-from app.jobs.services import Services
 from app.jobs.training_start import start_training
 from app.runs.reader import read_state
 from app.runs.state import FAILED, FINISHED, STARTED, STOPPED, RunState
@@ -41,7 +42,7 @@ def test_a_waiting_process_is_running_and_says_its_place(services, training, req
 
 
 def test_without_redis_the_status_is_still_told(services, training):
-    cut_off = Services(services.settings, services.database, services.storage, JobQueue("redis://127.0.0.1:1/0"))
+    cut_off = replace(services, queue=JobQueue("redis://127.0.0.1:1/0"))
 
     status = processes.status(cut_off, training["process_id"], False)
 
@@ -68,6 +69,14 @@ def test_a_process_that_nobody_works_on_any_more_is_told_as_lost(services, train
     assert read_state(run).state == FAILED
 
 
+def test_a_process_whose_job_sleeps_is_not_lost(services, training, run):
+    with RunWriter(run, run.log) as writer:
+        set_state(run, state=STARTED, heartbeat=time.time() - 3600)
+
+        assert processes.status(services, training["process_id"], False)["process_status"] == "running"
+        writer.close(FINISHED, "Finished")
+
+
 def test_a_process_that_waits_for_hours_is_not_lost(services, training, run):
     set_state(run, state="queued", heartbeat=time.time() - 36_000)
 
@@ -89,6 +98,18 @@ def test_a_stop_withdraws_a_waiting_process_so_that_no_worker_runs_it(services, 
     assert read_state(run).state == STOPPED
     with pytest.raises(Conflict, match="has ended already"):
         processes.stop(services, training["process_id"])
+
+
+def test_an_inference_that_was_stopped_says_so_with_its_rows(services, training, request_body):
+    record = give_card(services, training["weight_id"], training["process_id"])
+    body = {"modelweights_id": record["id"], "dataset_id": request_body["dataset_id"], "project_id": 1}
+    process_id = start_inference(services, body)["process_id"]
+
+    assert processes.stop(services, process_id) == "Inference stopped"
+
+    assert "before it began" in processes.status(services, process_id, False)["process_data"]
+    assert processes.outputs(services, process_id)["outputs"] == []
+    assert "were not looked at" in processes.outputs(services, process_id)["result"]
 
 
 def test_a_stop_asks_a_running_process(services, training, run):
@@ -130,5 +151,6 @@ def test_deleted_weights_leave_no_file_no_record_and_no_reference(services, trai
     delete_dataset(services, request_body["dataset_id"])
 
     assert not services.storage.weights(training["weight_id"]).path.exists()
+    assert not services.storage.run(training["process_id"]).path.exists()
     assert services.database.projects.get(request_body["project_id"])["modelweights_id"] is None
     assert (data_root / "set.yml").exists() and (data_root / "0.png").exists()

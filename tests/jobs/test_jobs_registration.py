@@ -101,6 +101,20 @@ def test_a_description_over_the_limit_is_refused(settings, data_root):
         register_dataset(services, "Set", 1, str(data_root / "set.yml"))
 
 
+def test_a_damaged_shipped_dataset_is_left_out_and_the_service_starts(tmp_path, data_root, redis_url):
+    (data_root / "digits").mkdir()
+    (data_root / "digits" / "digits.yml").write_bytes((data_root / "set.yml").read_bytes())
+    services = open_services(Settings(storage_dir=tmp_path / "storage", redis_url=redis_url, data_roots=(data_root,)))
+
+    initialise(services)
+    assert services.database.datasets.all() == []
+
+    for path in data_root.glob("*.png"):
+        (data_root / "digits" / path.name).write_bytes(path.read_bytes())
+    initialise(services)
+    assert [record["name"] for record in services.database.datasets.all()] == ["Digits"]
+
+
 def test_shipped_datasets_are_registered_once_and_stay_deleted(tmp_path, data_root, redis_url):
     (data_root / "digits").mkdir()
     for path in data_root.glob("*.png"):

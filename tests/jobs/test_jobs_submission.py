@@ -1,18 +1,22 @@
 import base64
 import io
 import json
+import socket
 import zlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from PIL import Image
 from redis import Redis
 
-from app.errors import Conflict, InvalidInput, QueueUnavailable
+from app.errors import Busy, Conflict, InvalidInput, MalformedRequest, QueueUnavailable
 from app.files import write_json
+from app.jobs.deletion import delete_weights
 from app.jobs.inference_start import start_inference, start_single_inference
+from app.jobs.processes import stop
 from app.jobs.queue import JobQueue
 from app.jobs.registration import register_dataset
-from app.jobs.services import Services
 from app.jobs.training_start import start_training
 from app.runs.reader import read_config, read_state
 from app.runs.state import QUEUED
@@ -121,13 +125,68 @@ def test_a_dataset_without_a_training_split_is_refused(services, data_root, requ
 
 
 def test_without_redis_nothing_is_left_behind(services, request_body, stored):
-    cut_off = Services(services.settings, services.database, services.storage, JobQueue("redis://127.0.0.1:1/0"))
+    cut_off = replace(services, queue=JobQueue("redis://127.0.0.1:1/0"))
     before = stored()
 
     with pytest.raises(QueueUnavailable, match="Redis"):
         start_training(cut_off, request_body)
 
     assert stored() == before
+
+
+def test_fine_tuning_takes_the_input_size_of_the_weights(services, request_body):
+    first = start_training(services, request_body | properties(Input_height="40", Input_width="36"))
+    give_card(services, first["weight_id"], first["process_id"])
+    again = request_body | {"weights_id": first["weight_id"]}
+
+    second = start_training(services, again)
+    config = read_config(services.storage.run(second["process_id"]))["training"]
+    assert (config["input_height"], config["input_width"]) == (40, 36)
+    start_training(services, again | properties(Input_height="40"))
+
+    with pytest.raises(InvalidInput, match="40 x 36 pixels") as refused:
+        start_training(services, again | properties(Input_height="28"))
+    assert list(refused.value.errors) == ["Input height"]
+
+
+@pytest.mark.parametrize(("sent", "shown"), [(" 1 ", "1"), (1.0, "1"), ("1e0", "1"), ("+1", "1")])
+def test_whole_numbers_are_shown_as_they_were_used(services, request_body, sent, shown):
+    answer = start_training(services, request_body | properties(Epochs=sent))
+
+    assert services.database.weights.get(answer["weight_id"])["settings"]["3"] == shown
+
+
+def test_what_an_accepted_inference_needs_is_not_deleted_under_it(services, weights, request_body, projects):
+    body = {"modelweights_id": weights["id"], "dataset_id": request_body["dataset_id"], "project_id": projects[0]["id"]}
+    stop(services, weights["process_id"])
+
+    def attempt(number):
+        try:
+            if number == 3:
+                return delete_weights(services, weights["id"])
+            return start_inference(services, body)["process_id"]
+        except (Conflict, InvalidInput):
+            return None
+
+    with ThreadPoolExecutor(8) as executor:
+        results = list(executor.map(attempt, range(8)))
+
+    accepted = [result for result in results if result]
+    exists = bool(services.database.weights.find(id=weights["id"]))
+    assert exists if accepted else not exists
+
+
+def test_only_a_few_downloads_run_at_once(services):
+    with ThreadPoolExecutor(20) as executor, socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/x.png"
+        slow = replace(services, settings=replace(services.settings, url_timeout_seconds=2))
+        futures = [executor.submit(slow.fetch, url, 1000) for _ in range(12)]
+        errors = [future.exception() for future in futures]
+
+    assert {type(error) for error in errors} == {Busy, InvalidInput}
+    assert sum(isinstance(error, InvalidInput) for error in errors) == services.settings.web_threads // 2
+    with pytest.raises(InvalidInput):
+        slow.fetch(f"http://127.0.0.1:1/{'x'}", 1000)
 
 
 def test_weights_of_another_model_are_no_start(services, request_body, weights):
@@ -179,11 +238,11 @@ def png(size=(8, 8)) -> bytes:
 @pytest.mark.parametrize(
     ("image", "field", "words"),
     [
-        ({}, "image_url", "in exactly one way"),
         ({"image_data": "AAAA", "image_file": b"x"}, "image_data", "in exactly one way"),
         ({"image_data": "data:image/png;base64,???"}, "image_data", "no base64"),
         ({"image_data": base64.b64encode(b"text").decode()}, "image_data", "not an image"),
-        ({"image_file": b""}, "image", "not an image"),
+        ({"image_file": b""}, "image", "the file is empty"),
+        ({"image_file": b"%!PS-Adobe-3.0 EPSF-3.0"}, "image", "not an image"),
         ({"image_file": png((20_000, 6_000))}, "image", "more than the limit"),
         ({"image_url": "ftp://host/x.png"}, "image_url", "http"),
         ({"image_url": "http://10.0.0.1/x.png"}, "image_url", "10.0.0.1"),
@@ -200,6 +259,19 @@ def test_an_image_that_cannot_be_used_is_refused_and_leaves_nothing(
 
     assert words in " ".join(refused.value.errors[field])
     assert stored() == before
+
+
+def test_weights_whose_training_failed_are_not_waited_for(services, request_body, projects):
+    answer = start_training(services, request_body)
+    stop(services, answer["process_id"])
+
+    with pytest.raises(Conflict, match="their training ended before"):
+        start_training(services, request_body | {"weights_id": answer["weight_id"]})
+
+
+def test_no_image_at_all_is_a_malformed_request(services, weights, projects):
+    with pytest.raises(MalformedRequest, match="in exactly one way"):
+        start_single_inference(services, modelweights_id=weights["id"], project_id=projects[0]["id"])
 
 
 def test_weights_without_a_file_are_a_conflict(services, request_body, projects):

@@ -45,6 +45,14 @@ def test_a_failed_run_keeps_its_progress_and_says_why(run):
     assert (read_state(run).progress, read_state(run).error) == (0.4, "no memory")
 
 
+def test_a_stopped_run_keeps_its_progress(run):
+    with RunWriter(run, run.log) as writer:
+        writer.progress("Train 1/4", 0.25, 3.0, is_kept=True)
+        writer.close(STOPPED, "Stopped at epoch 2/4")
+
+    assert read_state(run).progress == 0.25
+
+
 def test_nothing_is_written_after_the_end(run):
     with RunWriter(run, run.log) as writer:
         writer.close(STOPPED, "Stopped")

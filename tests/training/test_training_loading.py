@@ -106,11 +106,33 @@ def test_masks_keep_their_classes_whatever_the_size_and_the_text(tmp_path):
     assert batch.targets.mean() == pytest.approx(20 / 80, abs=0.01)
 
 
+def test_a_mask_of_another_size_than_its_image_fails_with_both_names(tmp_path):
+    Image.fromarray(np.zeros((8, 10), np.uint8)).save(tmp_path / "0.png")
+    Image.fromarray(np.zeros((8, 9), np.uint8)).save(tmp_path / "m.png")
+    (tmp_path / "set.yml").write_text("classes: [cell]\nimages:\n  - {location: 0.png, label: m.png}\n")
+    config = config_for(task="segmentation", architecture="unet", classes=("cell",), input_height=32, input_width=32)
+
+    with pytest.raises(JobFailure, match=r"'m\.png' has 9 x 8 pixels and its image '0\.png' 10 x 8"):
+        list(loader_for(tmp_path, config=config, indexes=[0]).batches(1))
+
+
 def test_a_grey_image_becomes_colour_for_weights_trained_on_colour(folder):
     batch = next(iter(loader_for(folder, config=config_for(channels=3)).batches(1)))
 
     assert batch.images.shape[1] == 3
     np.testing.assert_allclose(batch.images[2], 40 / 255, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(4, 5), (20, 30)])
+def test_images_of_many_planes_are_resized(folder, size):
+    text = "classes: [a, b]\nimages:\n  - {location: [0.png, 1.png, 2.png, 3.png, 4.png, 5.png], label: a}\n"
+    (folder / "set.yml").write_text(text)
+    config = config_for(channels=6, input_height=size[0], input_width=size[1])
+
+    (batch,) = loader_for(folder, config=config, indexes=[0]).batches(1)
+
+    assert batch.images.shape == (1, 6, *size)
+    np.testing.assert_allclose(batch.images[0, :, 0, 0], np.arange(6) * 20 / 255, atol=1e-6)
 
 
 def test_a_missing_image_fails_with_its_name(folder):

@@ -9,7 +9,7 @@ from app.runs.layout import RunFolder
 from app.runs.reader import read_rows
 from app.settings import Settings
 from app.training.loading import SampleReader
-from app.training.predict import predict
+from app.training.predict import class_translation, predict
 from app.training.remote import LocalCopies
 
 __all__ = ["folder"]
@@ -49,6 +49,24 @@ def test_classes_are_matched_by_name_when_the_dataset_lists_them_in_another_orde
     (folder / "run").rename(folder / "first_run")
 
     assert run(folder, [0, 1, 2], config_for())[1] == same
+
+
+@pytest.mark.parametrize(
+    ("dataset", "trained", "translation"),
+    [
+        ([], [], [0, 1]),
+        (["cell"], ["nucleus"], [0, 1]),
+        (["back", "a", "b"], ["back", "b", "a"], [0, 2, 1]),
+        (["a"], ["back", "b", "a"], [0, 2]),
+        (["back", "a"], ["a"], [0, 1]),
+        (["back", "c"], ["back", "a"], None),
+        (["back", "a", "b"], ["a"], None),
+    ],
+)
+def test_masks_are_compared_by_the_names_of_their_classes(dataset, trained, translation):
+    found = class_translation(dataset, trained)
+
+    assert (None if found is None else found.tolist()) == translation
 
 
 def test_images_without_labels_get_rows_and_no_metrics(folder):

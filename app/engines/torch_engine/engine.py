@@ -3,7 +3,8 @@
 import math
 import os
 import pickle
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
@@ -38,6 +39,10 @@ class TorchNetwork:
 
     def train_batch(self, images: np.ndarray, targets: np.ndarray) -> BatchResult:
         """Make one optimizer step."""
+        with memory_errors():
+            return self._step(images, targets)
+
+    def _step(self, images: np.ndarray, targets: np.ndarray) -> BatchResult:
         self._module.train()
         logits, loss = self._forward(images, targets)
         if not math.isfinite(loss.item()):
@@ -53,14 +58,14 @@ class TorchNetwork:
     def evaluate_batch(self, images: np.ndarray, targets: np.ndarray) -> BatchResult:
         """Compute loss and probabilities without learning."""
         self._module.eval()
-        with torch.inference_mode():
+        with torch.inference_mode(), memory_errors():
             logits, loss = self._forward(images, targets)
             return self._result(logits, loss)
 
     def predict_batch(self, images: np.ndarray) -> np.ndarray:
         """Return the probabilities of a batch."""
         self._module.eval()
-        with torch.inference_mode():
+        with torch.inference_mode(), memory_errors():
             return activate(self._module(self._tensor(images))).float().cpu().numpy()
 
     def save_weights(self, path: Path) -> None:
@@ -121,6 +126,17 @@ class TorchEngine:
         torch.manual_seed(config.seed)
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         return TorchNetwork(architectures.build(config), config, device)
+
+
+@contextmanager
+def memory_errors() -> Iterator[None]:
+    """Raise MemoryError for what torch says in a RuntimeError: that the CPU's or the GPU's memory is used up."""
+    try:
+        yield
+    except RuntimeError as error:
+        if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+            raise MemoryError(str(error)) from error
+        raise
 
 
 def _save(content: dict, path: Path) -> None:
