@@ -113,7 +113,9 @@ def refuse_faulty(services: Services, record: Mapping) -> list[str]:
     Raises:
         InvalidInput: naming the report's address and the first errors.
     """
-    report = _stored_report(services, record["id"]) or {"problems": [], "problem_counts": {"error": 0, "warning": 0}}
+    report = _stored_report(services, record["id"])
+    if report is None:
+        return [f"Dataset {record['id']} has not been checked yet: a fault in an image will end this training."]
     sentences: dict[str, list[str]] = {"error": [], "warning": []}
     for problem in report["problems"]:
         sentences[problem["severity"]].append(problem["message"])

@@ -82,12 +82,14 @@ def _read(dataset_id: int, path: str, folder: str, changed_at: int) -> OpenedDat
 def _local_path(services: Services, record: Mapping, location: str, dataset: OpenedDataset) -> Path:
     """Return the file of a location; links that lead out of the folders open to datasets are not followed."""
     place = resolve(location, dataset.folder)
-    own = services.storage.dataset(record["id"])
+    # A split version of an uploaded dataset uses the files of the first one.
+    datasets = services.storage.dataset(record["id"]).parent
+    own = [folder for folder in [dataset.folder] if isinstance(folder, Path) and folder.is_relative_to(datasets)]
     if not isinstance(place, Path):
         place = LocalCopies(fetched_folder(record), services.settings).kept(place)
         if not place.exists():
             raise InvalidInput(f"{location!r} has no thumbnail until the dataset's check has fetched it.")
-    if not PlaceCheck((*services.settings.data_roots, own)).is_inside(file_of(place)):
+    if not PlaceCheck((*services.settings.data_roots, *own, fetched_folder(record))).is_inside(file_of(place)):
         raise InvalidInput(f"{location!r} lies outside the folders that are open to datasets.")
     return place
 

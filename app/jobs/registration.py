@@ -150,8 +150,11 @@ def store(services: Services, draft: Path, entry: Mapping, source: Source, descr
     if isinstance(folder, Path) and folder.is_relative_to(draft):
         folder = final / folder.relative_to(draft)
     try:
-        draft.rename(final)
-        record = datasets.add(_record(services, {**entry, "id": dataset_id}, folder, description))
+        with services.database.holding_references():
+            if entry.get("version_of") is not None:
+                datasets.get(entry["version_of"])  # its files are this one's too: it must not be deleted meanwhile
+            draft.rename(final)
+            record = datasets.add(_record(services, {**entry, "id": dataset_id}, folder, description))
     except OSError as error:
         raise unavailable(final, "written", error) from error
     except BaseException:

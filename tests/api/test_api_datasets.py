@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from api_sandbox import assert_error
@@ -156,3 +157,28 @@ def test_splits_that_cannot_be_drawn(client, dataset, body, field):
     assert_error(client.put(f"/backend/datasets/{dataset['id']}/split", json=body), 422, field)
     assert_error(client.put("/backend/datasets/99/split", json={}), 404)
     assert client.get("/backend/datasets").json == [dataset]
+
+
+def test_a_new_split_of_an_upload_shows_its_images_and_keeps_their_dataset(client, data_root):
+    uploaded = upload(client, packed(data_root)).json
+    version = client.put(f"/backend/datasets/{uploaded['id']}/split", json={"seed": 1}).json
+
+    picture = client.get(f"/backend/datasets/{version['id']}/images/0/thumbnail")
+
+    assert (picture.status_code, picture.mimetype) == (200, "image/png")
+    assert_error(client.delete(f"/backend/datasets/{uploaded['id']}"), 409)
+
+
+def test_a_split_and_a_deletion_at_once_do_not_both_succeed(app, data_root):
+    def split(address):
+        return app.test_client().put(f"{address}/split", json={}).status_code
+
+    def delete(address):
+        return app.test_client().delete(address).status_code
+
+    with ThreadPoolExecutor(2) as executor:
+        for _ in range(8):
+            uploaded = upload(app.test_client(), packed(data_root)).json
+            address = f"/backend/datasets/{uploaded['id']}"
+            answers = (executor.submit(split, address).result, executor.submit(delete, address).result)
+            assert sorted(answer() for answer in answers) in ([201, 409], [204, 404])
