@@ -189,6 +189,27 @@ def test_only_a_few_downloads_run_at_once(services):
         slow.fetch(f"http://127.0.0.1:1/{'x'}", 1000)
 
 
+@pytest.fixture
+def full_redis(redis_url):
+    """Make the queue's Redis answer, and refuse to store anything."""
+    with Redis.from_url(redis_url) as connection:
+        connection.config_set("maxmemory", 1)
+        yield
+        connection.config_set("maxmemory", 0)
+
+
+def test_a_job_that_the_queue_does_not_take_is_taken_back_whole(services, request_body, weights, stored, full_redis):
+    before = stored()
+    inference = {key: request_body[key] for key in ("dataset_id", "project_id")} | {"modelweights_id": weights["id"]}
+
+    with pytest.raises(QueueUnavailable):
+        start_training(services, request_body)
+    with pytest.raises(QueueUnavailable):
+        start_inference(services, inference)
+
+    assert stored() == before
+
+
 def test_weights_of_another_model_are_no_start(services, request_body, weights):
     services.database.weights.update(weights["id"], model_id=2)
 
