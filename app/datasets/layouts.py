@@ -1,15 +1,19 @@
 """Make a description of a folder that has none, from the names of its folders and files.
 
 For classification `class_name/image.png`, for segmentation `images/` and `masks/` with files of the same names. Both
-may lie in folders named after splits (`train/`, `val/`, `test/`); otherwise the split is drawn at random.
+may lie in folders named after splits (`train/`, `val/`, `test/`); otherwise the split is drawn at random. Of a NIfTI
+volume each slice is an image, and all of them come into the same split.
 """
 
+import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from app.datasets.checks import CLASSIFICATION
 from app.datasets.description import Description, Sample
+from app.datasets.formats.kinds import NIFTI_SUFFIXES
+from app.datasets.formats.nifti_header import volume_shape
 from app.datasets.problems import names_shown, shorten
 from app.datasets.splits import USUAL_FRACTIONS, divide
 from app.datasets.yaml_samples import IMAGE_SUFFIXES
@@ -32,6 +36,7 @@ IMAGE_FOLDERS = ("images", "image", "imgs")
 MASK_FOLDERS = ("masks", "mask", "labels")
 MASK_ENDINGS = ("", "_mask", "-mask", "_segmentation", "_seg")
 MASK_CLASS = "foreground"
+VOLUME = "volume"  # the feature that keeps the slices of one together
 
 
 def find_base(folder: Path) -> Path:
@@ -76,19 +81,61 @@ def describe(base: Path, task_name: str, name: str) -> Description:
     if is_classification and len(labels) < 2:
         raise _no_classes(base, base)
     classes = tuple(labels) if is_classification else (MASK_CLASS,)
-    indexes = {label: index for index, label in enumerate(classes)}
     samples: list[Sample] = []
     splits: dict[str, tuple[int, ...]] = {}
     for split, members in found:
         start = len(samples)
         for location, label in members:
-            is_class = (indexes[label],) if is_classification else None
-            samples.append(Sample((location,), is_class, None if is_classification else label))
+            samples += _samples_of(base, location, label, classes if is_classification else ())
+            _refuse_more_than(MOST_FILES, samples)
         splits[split] = tuple(range(start, len(samples)))
+    features = (VOLUME,) if any(sample.values for sample in samples) else ()
     if "" in splits:
-        drawn = divide(dict(enumerate(samples)), USUAL_FRACTIONS, seed=SEED)
-        splits = {split: members for split, members in drawn.items() if members}
-    return Description(name, _origin(parts), classes, (), tuple(samples), splits)
+        splits = _drawn(samples, VOLUME if features else None)
+    return Description(name, _origin(parts), classes, features, tuple(samples), splits)
+
+
+def _drawn(samples: Sequence[Sample], group_by: str | None) -> dict[str, tuple[int, ...]]:
+    """Draw the usual splits; fewer volumes than those are enough for the first of them."""
+    groups = {sample.values.get(VOLUME, index) for index, sample in enumerate(samples)}
+    shares = dict(list(USUAL_FRACTIONS.items())[: len(groups)])
+    fractions = {split: share / sum(shares.values()) for split, share in shares.items()}
+    drawn = divide(dict(enumerate(samples)), fractions, seed=SEED, group_by=group_by)
+    return {split: members for split, members in drawn.items() if members}
+
+
+def _samples_of(base: Path, location: str, label: str, classes: Sequence[str]) -> Iterator[Sample]:
+    """Yield the sample of an image, or of each slice of a volume; without classes the label is its mask's location."""
+    count = _slice_count(base, location)
+    values: dict[str, object] = {VOLUME: location} if count > 1 else {}
+    if not classes and (own := _slice_count(base, label)) != count:
+        counts = f"{shorten(location)} has {_slices(count)} and its mask {shorten(label)} {_slices(own)}"
+        raise InvalidInput(f"{counts}; a mask has a slice for each of its volume's.")
+    for index in range(count):
+        part = f"#slice={index}" if count > 1 else ""
+        if classes:
+            yield Sample((location + part,), (classes.index(label),), values=values)
+        else:
+            yield Sample((location + part,), None, label + part, values)
+
+
+def _slice_count(base: Path, location: str) -> int:
+    if not location.lower().endswith(NIFTI_SUFFIXES):
+        return 1
+    shape = volume_shape(base / location, shorten(location))
+    if (volumes := math.prod(shape[3:])) > 1:
+        advice = "name those that are images in a YAML file, as name.nii.gz#volume=0&slice=3"
+        raise InvalidInput(f"{shorten(location)} holds {volumes} volumes; {advice}.")
+    return shape[2]
+
+
+def _slices(count: int) -> str:
+    return "1 slice" if count == 1 else f"{count} slices"
+
+
+def _refuse_more_than(most: int, found: Sequence) -> None:
+    if len(found) > most:
+        raise TooLarge(f"The folder has more than {most:,} images; describe the dataset by a YAML file.")
 
 
 def _origin(parts: Mapping[str, Path]) -> str:
@@ -180,8 +227,7 @@ def _images(folder: Path, base: Path) -> list[str]:
         for name in sorted(files):
             if not name.startswith(".") and PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES:
                 found.append(_text_of(Path(place, name).relative_to(base)))
-        if len(found) > MOST_FILES:
-            raise TooLarge(f"The folder has more than {MOST_FILES:,} images; describe the dataset by a YAML file.")
+        _refuse_more_than(MOST_FILES, found)
     return found
 
 

@@ -5,6 +5,7 @@ Pure Python: the web process uses it. The same seed gives the same split on ever
 
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping
+from itertools import islice
 from random import Random
 
 from app.datasets.description import Sample
@@ -14,6 +15,8 @@ USUAL_FRACTIONS = {"training": 0.7, "validation": 0.15, "test": 0.15}
 NO_CLASS: tuple[int, ...] = ()
 
 Splits = dict[str, tuple[int, ...]]
+Label = tuple[int, ...]
+Table = dict[Label, dict[str, int]]
 
 
 def divide(
@@ -29,8 +32,8 @@ def divide(
     Args:
         samples: the samples to divide, by their index in the dataset.
         fractions: the share of each split, together at most 1; what is left over is in no split.
-        is_stratified: whether each split gets its share of every class; a class of very few samples is in training
-            first, then in as many splits as it has samples for.
+        is_stratified: whether each split gets its share of every class, too; a class of very few samples is in the
+            largest split first, then in as many others as it has samples for. The sizes of the splits come first.
         group_by: a feature; samples with the same value come into the same split. Those without one are single.
 
     Raises:
@@ -63,48 +66,70 @@ def _labels(samples: Mapping[int, Sample], split_count: int) -> dict[int, tuple[
     }
 
 
-def _by_strata(labels: Mapping[int, Hashable], shares: Mapping[str, float], random: Random) -> dict[str, list[int]]:
+def _by_strata(labels: Mapping[int, Label], shares: Mapping[str, float], random: Random) -> dict[str, list[int]]:
     strata = defaultdict(list)
     for index, label in labels.items():
         strata[label].append(index)
+    table = _share_out({label: len(strata[label]) for label in sorted(strata)}, _sizes(len(labels), shares))
     parts: dict[str, list[int]] = {name: [] for name in shares}
-    owed = dict.fromkeys(shares, 0.0)
-    for label in sorted(strata, key=str):
+    for label, counts in table.items():
         members = strata[label]
         random.shuffle(members)
-        total = len(members)
-        for name, count in _apportion(total, shares, owed).items():
-            owed[name] += total * shares[name] - count
+        for name, count in counts.items():
             parts[name] += [members.pop() for _ in range(count)]
     return parts
 
 
-def _apportion(count: int, shares: Mapping[str, float], owed: Mapping[str, float]) -> dict[str, int]:
-    """Return how many of `count` samples each split gets, and see that none goes without while there are enough.
+def _sizes(total: int, shares: Mapping[str, float]) -> dict[str, int]:
+    """Return the number of samples of each split: its share to within rounding, and at least one while there are any.
 
-    `owed` is what rounding took from a split before, so that the sums over many small classes come out right.
+    The largest remainders are rounded up; of equal ones that of the larger share.
     """
-    wanted = {name: max(count * share + owed[name], 0) for name, share in shares.items()}
-    scale = count / sum(wanted.values())
-    counts = {name: int(want * scale) for name, want in wanted.items()}
-    by_need = sorted(shares, key=lambda name: counts[name] - wanted[name] * scale)
-    for name in by_need[: count - sum(counts.values())]:
-        counts[name] += 1
-    for name in sorted(shares, key=lambda name: -shares[name]):
-        largest = max(counts, key=lambda other: (counts[other], shares[other]))
-        if name and not counts[name] and counts[largest] > 1:
-            counts[name], counts[largest] = 1, counts[largest] - 1
-    return _lead(counts, shares)
+    exact = {name: round(total * share, 9) for name, share in shares.items()}
+    sizes = {name: int(size) for name, size in exact.items()}
+    by_remainder = sorted(shares, key=lambda name: (sizes[name] - exact[name], -shares[name]))
+    for name in by_remainder[: total - sum(sizes.values())]:
+        sizes[name] += 1
+    for name in sorted(filter(None, shares), key=lambda name: -shares[name]):
+        largest = max(sizes, key=lambda other: (sizes[other], not other))
+        if not sizes[name] and sizes[largest] > 1:
+            sizes[name], sizes[largest] = 1, sizes[largest] - 1
+    return sizes
 
 
-def _lead(counts: dict[str, int], shares: Mapping[str, float]) -> dict[str, int]:
-    """Give a lone sample to the split with the largest share, if one has: what is not learned cannot be tested."""
-    leader = max(shares, key=lambda name: (bool(name), shares[name]))
-    is_alone = [share for name, share in shares.items() if name].count(shares[leader]) == 1
-    if counts and not counts[leader] and is_alone:
-        giver = max(counts, key=lambda name: counts[name])
-        counts[leader], counts[giver] = 1, counts[giver] - 1
-    return counts
+def _share_out(strata: Mapping[Label, int], sizes: Mapping[str, int]) -> Table:
+    """Return how many samples of each stratum come into each split; the sums are the strata's and the splits' sizes.
+
+    With all samples in a line, stratum after stratum, the places of each split are spread evenly over the line, so that
+    a stratum gets its share of each split to within a place or two.
+    """
+    places = sorted(((place + 0.5) / size, name) for name, size in sizes.items() for place in range(size))
+    line = iter(name for _, name in places)
+    table = {label: dict.fromkeys(sizes, 0) for label in strata}
+    for label, count in strata.items():
+        for name in islice(line, count):
+            table[label][name] += 1
+    for name in sorted(filter(None, sizes), key=lambda name: -sizes[name]):
+        for label in sorted(strata, key=lambda label: strata[label]):
+            if not table[label][name]:
+                _exchange(table, label, name)
+    return table
+
+
+def _exchange(table: Table, label: Label, name: str) -> None:
+    """Let a stratum without a sample in a split change places with the one that has most there.
+
+    That one keeps half of its share. Splits are seen to in the order of their sizes: a lone sample goes to the largest,
+    for what is not learned cannot be tested, and no other split takes it away from there.
+    """
+    sizes = {split: sum(counts[split] for counts in table.values()) for split in table[label]}
+    own, donor = table[label], max(table.values(), key=lambda counts: counts[name])
+    least = max(1, sum(donor.values()) * sizes[name] / sum(sizes.values()) / 2)
+    is_largest = sizes[name] == max(size for split, size in sizes.items() if split)
+    source = max(own, key=lambda split: (own[split], not split))
+    if donor[name] > least and own[source] > (0 if is_largest or not source else 1):
+        own[source], own[name] = own[source] - 1, 1
+        donor[name], donor[source] = donor[name] - 1, donor[source] + 1
 
 
 def _groups(samples: Mapping[int, Sample], feature: str) -> list[list[int]]:

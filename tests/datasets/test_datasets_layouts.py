@@ -1,11 +1,24 @@
 """Folders without a description, as newcomers have them."""
 
+import gzip
+
+import nibabel
+import numpy as np
 import pytest
 
 from app.datasets import layouts
+from app.datasets.formats.nifti_header import volume_shape
+from app.datasets.images import read_image
 from app.datasets.layouts import describe, find_base, find_description
+from app.datasets.probe import probe
 from app.datasets.yaml_format import read, write
 from app.errors import InvalidInput, TooLarge
+
+
+def write_volume(path, *shape):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nibabel.save(nibabel.Nifti1Image(np.zeros(shape, np.uint8), np.eye(4)), path)
+    return path
 
 
 def fill(folder, *paths):
@@ -40,7 +53,9 @@ def test_folders_named_after_classes(tmp_path):
 
 def test_images_and_masks_of_the_same_names(tmp_path):
     fill(tmp_path, *images("Images", 3), *images("masks", 3, ".tif"))
-    fill(tmp_path, "Images/b/x.nii.gz", "masks/b/x_mask.nii.gz", "Images/ISIC_1.jpg", "masks/ISIC_1_segmentation.png")
+    fill(tmp_path, "Images/ISIC_1.jpg", "masks/ISIC_1_segmentation.png")
+    write_volume(tmp_path / "Images/b/x.nii.gz", 4, 3)
+    write_volume(tmp_path / "masks/b/x_mask.nii.gz", 4, 3, 1)
     description = describe(tmp_path, "segmentation", "Nuclei")
     assert description.classes == ("foreground",)
     assert {sample.location[0]: sample.mask for sample in description.samples} == {
@@ -52,6 +67,69 @@ def test_images_and_masks_of_the_same_names(tmp_path):
     }
     assert sorted(sum(description.splits.values(), ())) == [0, 1, 2, 3, 4]
     assert read(write(description).encode(), "nuclei.yml") == description
+
+
+def test_volumes_become_slices_that_stay_together(tmp_path):
+    for number, depth in enumerate([5, 4, 3, 6]):
+        write_volume(tmp_path / f"images/case_{number}.nii.gz", 8, 8, depth)
+        write_volume(tmp_path / f"masks/case_{number}_mask.nii", 8, 8, depth)
+    description = describe(tmp_path, "segmentation", "Organs")
+    assert description.features == ("volume",) and len(description.samples) == 18
+    first = description.samples[0]
+    assert (first.location, first.mask) == (
+        ("images/case_0.nii.gz#slice=0",),
+        "masks/case_0_mask.nii#slice=0",
+    )
+    volumes = {
+        split: {description.samples[index].values["volume"] for index in members}
+        for split, members in description.splits.items()
+    }
+    assert sum(len(names) for names in volumes.values()) == 4 and list(volumes) == ["training", "validation", "test"]
+    assert read(write(description).encode(), "organs.yml") == description
+    assert (
+        probe(tmp_path / first.location[0]).width
+        == read_image([tmp_path / first.location[0]], 1, max_pixels=64).shape[1]
+    )
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_few_volumes_fill_the_first_splits(tmp_path, count):
+    for number in range(count):
+        write_volume(tmp_path / f"a/{number}.nii", 8, 8, 3)
+    fill(tmp_path, "b/.keep")
+    write_volume(tmp_path / "b/0.nii", 8, 8, 1)
+    assert list(describe(tmp_path, "classification", "X").splits) == ["training", "validation", "test"][: count + 1]
+
+
+@pytest.mark.parametrize(
+    ("image", "mask", "told"),
+    [
+        ((8, 8, 5), (8, 8, 4), r"'images/1.nii.gz' has 5 slices and its mask 'masks/1.nii.gz' 4 slices"),
+        ((8, 8, 5), (8, 8), r"its mask 'masks/1.nii.gz' 1 slice; a mask has a slice for each"),
+        ((8, 8, 5, 3), (8, 8, 5), r"'images/1.nii.gz' holds 3 volumes; name those that are images in a YAML file"),
+    ],
+)
+def test_volumes_that_do_not_fit(tmp_path, image, mask, told):
+    write_volume(tmp_path / "images/1.nii.gz", *image)
+    write_volume(tmp_path / "masks/1.nii.gz", *mask)
+    with pytest.raises(InvalidInput, match=told):
+        describe(tmp_path, "segmentation", "X")
+
+
+@pytest.mark.parametrize("content", [b"", b"no volume", gzip.compress(b"short"), bytes(600)])
+def test_files_that_are_no_volumes_are_named(tmp_path, content):
+    fill(tmp_path, "images/1.nii.gz", "masks/1.nii.gz")
+    (tmp_path / "images/1.nii.gz").write_bytes(content)
+    with pytest.raises(InvalidInput, match=r"images/1\.nii\.gz"):
+        describe(tmp_path, "segmentation", "X")
+
+
+def test_the_shape_in_a_header_is_what_nibabel_reads(tmp_path):
+    for order in "<>":
+        for kind, header in ((nibabel.Nifti1Image, nibabel.Nifti1Header), (nibabel.Nifti2Image, nibabel.Nifti2Header)):
+            image = kind(np.zeros((3, 4, 5, 2), np.int16), np.eye(4), header(endianness=order))
+            nibabel.save(image, tmp_path / "x.nii.gz")
+            assert volume_shape(tmp_path / "x.nii.gz", "x") == (3, 4, 5, 2)
 
 
 def test_folders_that_say_the_splits(tmp_path):

@@ -43,7 +43,25 @@ def test_the_seed_decides_and_is_stable():
     assert divide(labelled([6, 4]), USUAL_FRACTIONS, seed=1) == STABLE
 
 
-STABLE = {"training": (0, 1, 4, 5, 7, 9), "validation": (3, 8), "test": (2, 6)}
+STABLE = {"training": (0, 1, 4, 5, 7, 8, 9), "validation": (3, 6), "test": (2,)}
+
+
+@pytest.mark.parametrize("fractions", [USUAL_FRACTIONS, {"training": 0.98, "validation": 0.01, "test": 0.01}])
+@pytest.mark.parametrize("counts", [[40] * 20, [952] + [2, 3] * 9 + [1, 2], [1000], [300, 1, 1, 1, 1]])
+def test_sizes_are_kept_whatever_the_classes(counts, fractions):
+    samples = labelled(counts)
+    splits = divide(samples, fractions, seed=0)
+    for name, fraction in fractions.items():
+        assert abs(len(splits[name]) - len(samples) * fraction) < 1, name
+    learned = class_counts(samples, splits)["training"]
+    assert all(learned[label] for label in range(len(counts)))
+    tested = class_counts(samples, splits)["test"]
+    assert all(2 * (tested[label] + 1) >= count * fractions["test"] for label, count in enumerate(counts))
+
+
+def test_no_split_is_empty_while_there_are_samples():
+    fractions = {"training": 0.98, "validation": 0.01, "test": 0.01}
+    assert [len(indexes) for indexes in divide(labelled([10, 10]), fractions, seed=0).values()] == [18, 1, 1]
 
 
 @pytest.mark.parametrize(
