@@ -49,6 +49,8 @@ class Blueprint(flask_smorest.Blueprint):
     ) -> Callable[[View], View]:
         """Pass the body's fields to the view as one dict, sent as JSON or as a form.
 
+        A schema with `is_body_optional` may be sent as no body at all.
+
         Args:
             schema: what is read.
             example: of a JSON body.
@@ -60,7 +62,8 @@ class Blueprint(flask_smorest.Blueprint):
 
         def decorate(view: View) -> View:
             documented = self.doc(requestBody={"content": content})(self.fails(400, 413, 415)(view))
-            return self.arguments(schema, location="json", example=example)(documented)
+            is_required = not getattr(schema, "is_body_optional", False)
+            return self.arguments(schema, location="json", example=example, required=is_required)(documented)
 
         return decorate
 

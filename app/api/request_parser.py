@@ -22,6 +22,8 @@ class RequestParser(FlaskParser):
 
     def load_json(self, req: flask.Request, schema: ma.Schema) -> Any:
         """Return the fields of the body, whichever of the accepted media types it has."""
+        if getattr(schema, "is_body_optional", False) and req.mimetype not in FORM_TYPES and not req.get_data():
+            return {}
         if req.mimetype == FORM_TYPES[0] and req.get_data().lstrip().startswith(b"{"):
             return read_object(req.get_data())  # `curl -d` says that JSON is a form, unless it is told otherwise
         if req.mimetype in FORM_TYPES:

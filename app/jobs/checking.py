@@ -66,12 +66,13 @@ def dataset_report(services: Services, dataset_id: int) -> dict:
     """
     record = services.database.datasets.get(dataset_id)
     process = _check_of(services, record)
-    if process is None:
+    report = _stored_report(services, dataset_id)
+    is_finished = process is not None and process.state.state == FINISHED
+    if process is None or (is_finished and report is None):  # somebody emptied a folder
         return {"state": QUEUED, "progress": 0.0, "process_id": start_check(services, record)}
     state = process.state
-    report = _stored_report(services, dataset_id) if state.state == FINISHED else None
-    if report is not None:
-        return {"state": FINISHED, "progress": 1.0, "process_id": process.id, **report}
+    if is_finished:
+        return {"state": FINISHED, "progress": 1.0, "process_id": process.id, **(report or {})}
     if state.is_final:
         words = state.error or f"{state.line}. Send POST to this address to check again."
         return {"state": state.state, "progress": state.progress, "process_id": process.id, "error": words}
@@ -105,27 +106,34 @@ def stop_check(services: Services, record: Mapping) -> None:
             stop(services, process.id)
 
 
-def refuse_faulty(services: Services, record: Mapping) -> list[str]:
-    """Refuse a dataset whose report has errors; return the first warnings of one that may be used.
-
-    One without a report may be used: a fault then ends the process that meets it.
+def refuse_faulty(services: Services, record: Mapping) -> None:
+    """Refuse a dataset whose newest report has errors; one whose check has not ended is left to the training's job.
 
     Raises:
         InvalidInput: naming the report's address and the first errors.
     """
+    process = _check_of(services, record)
     report = _stored_report(services, record["id"])
-    if report is None:
-        return [f"Dataset {record['id']} has not been checked yet: a fault in an image will end this training."]
+    if report is not None and (process is None or process.state.is_final):
+        warnings_of(record["id"], report)
+
+
+def warnings_of(dataset_id: int, report: Mapping) -> list[str]:
+    """Return the first warnings of a report.
+
+    Raises:
+        InvalidInput: if it has errors, naming its address and the first of them.
+    """
     sentences: dict[str, list[str]] = {"error": [], "warning": []}
     for problem in report["problems"]:
         sentences[problem["severity"]].append(problem["message"])
     count = report["problem_counts"]["error"]
     if count:
-        address = f"/backend/datasets/{record['id']}/report"
+        address = f"/backend/datasets/{dataset_id}/report"
         first = " ".join(sentences["error"][:MOST_NAMED])
         faults = "an error" if count == 1 else f"{count} errors"
         message = (
-            f"Dataset {record['id']} has {faults}: {first} GET {address} lists all; POST to it once they are mended."
+            f"Dataset {dataset_id} has {faults}: {first} GET {address} lists all; POST to it once they are mended."
         )
         raise InvalidInput(message, {"dataset_id": [message, *sentences["error"][:MOST_LOGGED]]})
     return sentences["warning"][:MOST_LOGGED]

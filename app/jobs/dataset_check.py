@@ -25,6 +25,8 @@ from app.training.remote import LocalCopies
 
 FETCHING_SHARE = 0.5  # of the whole progress, where there is something to fetch
 
+Progress = Callable[[str, float, float | None], None]
+
 
 def run(process_id: str) -> None:
     """Check; the process id is all that the queue carries."""
@@ -32,36 +34,77 @@ def run(process_id: str) -> None:
 
 
 def _check(config: dict, writer: RunWriter, storage: StorageLayout, settings: Settings) -> tuple[str, str]:
-    record, task_name = config["dataset"], config["task"]
+    return check(config, writer, storage, settings, writer.progress, writer.should_stop)
+
+
+def check(
+    config: dict,
+    writer: RunWriter,
+    storage: StorageLayout,
+    settings: Settings,
+    progress: Progress,
+    should_stop: Callable[[], bool],
+) -> tuple[str, str]:
+    """Do the work of a check's run, for its own job or for a training that waits for it; return the final state."""
     writer.log(config["description"])
-    dataset = open_dataset(record)
-    gauge = SampleGauge(
-        _local_paths(dataset, record, writer, settings),
-        channels_of(record),
-        mask_class_count(dataset.description, task_name),
-        settings.max_image_pixels,
-        _picture_keeper(storage, record["id"]),
-    )
-    report = DatasetReport(dataset.description, task_name, gauge, config["group_by"], _indexes(dataset)).make(
-        _progress(writer), writer.should_stop
+    report = make_report(
+        config["dataset"], config["task"], config["group_by"], storage, settings, progress, should_stop
     )
     if report is None:
-        why = "the service was shut down" if writer.is_interrupted else "as asked"
+        why = "as asked" if writer.should_stop() and not writer.is_interrupted else "the service or its training ended"
         return STOPPED, f"Stopped {why}; there is no report"
     write_json(writer.run.report, report)
-    write_json(storage.report(record["id"]), report)
     for problem in report["problems"]:
         writer.log(f"{problem['severity']}: {problem['message']}")
     return FINISHED, _summary(report)
 
 
-def _local_paths(dataset: OpenedDataset, record: dict, writer: RunWriter, settings: Settings) -> Callable[[str], Path]:
+def make_report(
+    record: dict,
+    task_name: str,
+    group_by: str | None,
+    storage: StorageLayout,
+    settings: Settings,
+    progress: Progress,
+    should_stop: Callable[[], bool],
+) -> dict | None:
+    """Look at every image of a dataset and store the report; None when it was stopped.
+
+    Raises:
+        JobFailure: when the dataset cannot be opened.
+    """
+    dataset = open_dataset(record)
+    fetched = 0.0
+
+    def show_fetching(line: str, fraction: float) -> None:
+        nonlocal fetched
+        fetched = FETCHING_SHARE * fraction
+        progress(line, fetched, None)
+
+    gauge = SampleGauge(
+        _local_paths(dataset, record, settings, show_fetching, should_stop),
+        channels_of(record),
+        mask_class_count(dataset.description, task_name),
+        settings.max_image_pixels,
+        _picture_keeper(storage, record["id"]),
+    )
+    report = DatasetReport(dataset.description, task_name, gauge, group_by, _indexes(dataset)).make(
+        _pace(progress, fetched), should_stop
+    )
+    if report is not None:
+        write_json(storage.report(record["id"]), report)
+    return report
+
+
+def _local_paths(
+    dataset: OpenedDataset,
+    record: dict,
+    settings: Settings,
+    show: Callable[[str, float], None],
+    should_stop: Callable[[], bool],
+) -> Callable[[str], Path]:
     """Fetch the images that are named by URL; return what turns a location into a local path."""
-
-    def show(line: str, fraction: float) -> None:
-        writer.progress(line, FETCHING_SHARE * fraction, None)
-
-    faults = fetch_images(record, dataset.description, settings, show, writer.should_stop)
+    faults = fetch_images(record, dataset.description, settings, show, should_stop)
     copies = LocalCopies(fetched_folder(record), settings)
 
     def path_of(location: str) -> Path:
@@ -105,13 +148,13 @@ def _picture_keeper(storage: StorageLayout, dataset_id: int) -> Callable[[int, P
     return keep
 
 
-def _progress(writer: RunWriter) -> Callable[[int, int], None]:
-    began, fetched = time.monotonic(), writer.state.progress
+def _pace(progress: Progress, fetched: float) -> Callable[[int, int], None]:
+    began = time.monotonic()
 
     def show(done: int, total: int) -> None:
         rate = done / max(time.monotonic() - began, 1e-9)
         fraction = fetched + (1 - fetched) * done / total
-        writer.progress(f"Check {done}/{total} - {rate:.0f} img/s", fraction, (total - done) / max(rate, 1e-9))
+        progress(f"Check {done}/{total} - {rate:.0f} img/s", fraction, (total - done) / max(rate, 1e-9))
 
     return show
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 
 from app.errors import JobFailure, ToolkitError
+from app.jobs import queue
 from app.runs.layout import StorageLayout
 from app.runs.reader import read_config, read_state
 from app.runs.state import FAILED, STOPPED
@@ -16,6 +17,11 @@ from app.runs.writer import RunWriter, write_final_state
 from app.settings import Settings
 
 PR_SET_PDEATHSIG = 1
+MEMORY_ADVICE = {
+    queue.TRAINING: "lower the batch size or the input size",
+    queue.INFERENCE: "end other programs, or use weights that were trained with a smaller batch size",
+    queue.CHECK: "end other programs, or lower MAX_IMAGE_PIXELS so that huge images are refused by name",
+}
 
 Work = Callable[[dict, RunWriter, StorageLayout, Settings], tuple[str, str]]
 
@@ -44,20 +50,20 @@ def run_job(process_id: str, work: Work) -> None:
     writer.on_overdue_stop = partial(_end_overdue, writer, storage, config)
     signal.signal(signal.SIGTERM, lambda *_: writer.interrupt())
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # the worker held it back over the fork
-    with writer:
-        failure = _run(work, config, writer, storage, settings)
+    with writer:  # a training may have done this check, or be about to end it: then there is nothing left to do
+        failure = None if writer.state.is_final else run_work(work, config, writer, storage, settings)
     if failure:
         raise JobFailure(failure)
 
 
-def _run(work: Work, config: dict, writer: RunWriter, storage: StorageLayout, settings: Settings) -> str | None:
-    """Return the sentence of a failure, None for an end as planned."""
+def run_work(work: Work, config: dict, writer: RunWriter, storage: StorageLayout, settings: Settings) -> str | None:
+    """Do the work and close the run; return the sentence of a failure, None for an end as planned."""
     try:
         state, line = work(config, writer, storage, settings)
     except ToolkitError as error:
         sentence = error.message
     except MemoryError:
-        sentence = "The memory of this machine is used up; lower the batch size or the input size."
+        sentence = f"The memory of this machine is used up; {MEMORY_ADVICE[config['type']]}."
         writer.log(traceback.format_exc())
     except Exception as error:
         sentence = f"The job failed unexpectedly ({type(error).__name__}); its log has the details."

@@ -7,6 +7,7 @@ from app.engines import get_engine
 from app.errors import JobFailure
 from app.files import write_json
 from app.jobs.dataset_images import fetched_folder
+from app.jobs.dataset_soundness import sound_report
 from app.jobs.datasets import OpenedDataset, open_dataset
 from app.jobs.lifecycle import run_job
 from app.runs.layout import StorageLayout, WeightsFolder
@@ -30,11 +31,11 @@ def _train(config: dict, writer: RunWriter, storage: StorageLayout, settings: Se
     training_config = TrainingConfig.from_dict(config["training"])
     folder = storage.weights(config["weights_id"])
     engine = get_engine(training_config.engine)
+    writer.log(config["description"])
+    if sound_report(config["dataset"], training_config.task, writer, storage, settings) is None:
+        return STOPPED, "Stopped before the first epoch, while the dataset was checked; there are no weights"
     dataset = open_dataset(config["dataset"])
     _complete_config(config, writer, engine, dataset)
-    writer.log(config["description"])
-    for warning in config.get("dataset_warnings", ()):
-        writer.log(f"Warning of the dataset's report: {warning}")
     network = engine.build(training_config)
     writer.log(f"{training_config.architecture} with {network.parameter_count:,} parameters on {engine.name}")
     if config["initial_weights_id"] is not None:

@@ -51,7 +51,7 @@ def start_training(services: Services, request: Mapping) -> dict:
     initial = _initial_weights(services, request.get("weights_id"), model)
     trained = usable_card(services, initial) if initial else None
     config, texts = _resolved(services, request, model, dataset, trained)
-    warnings = refuse_faulty(services, dataset)
+    refuse_faulty(services, dataset)
     services.queue.check()
 
     weights_id = database.weights.reserve_id()
@@ -61,8 +61,7 @@ def start_training(services: Services, request: Mapping) -> dict:
         "weights_id": weights_id,
         "initial_weights_id": initial["id"] if initial else None,
         "project_id": project["id"],
-        "dataset": {key: dataset[key] for key in ("id", "name", "path", "folder")},
-        "dataset_warnings": warnings,
+        "dataset": dict(dataset),
         "training": config.to_dict(),
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }

@@ -14,6 +14,7 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from app.errors import ConfigurationError
+from app.jobs.lifecycle import MEMORY_ADVICE
 from app.jobs.queue import QUEUE_NAMES, connect
 from app.runs.layout import StorageLayout
 from app.runs.reader import read_config
@@ -27,10 +28,7 @@ MAINTENANCE_SECONDS = 30
 
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 
-SIGNAL_REASONS: dict[int, str] = {
-    signal.SIGKILL: "The job was killed (signal 9): most likely the machine ran out of memory; "
-    "lower the batch size or the input size, then start it again.",
-}
+KILLED = "The job was killed (signal 9): most likely the machine ran out of memory; "
 
 
 class JobWorker(Worker):
@@ -148,11 +146,13 @@ def _close_killed(storage: StorageLayout):
 
     def close(job: Job, horse_pid: int, status: int, usage) -> None:
         run = storage.run(job.id)
-        if run is None or read_config(run) is None:
+        config = read_config(run) if run else None
+        if run is None or config is None:
             return
         number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
-        reason = SIGNAL_REASONS.get(number) if number else None
-        reason = reason or f"The job's process died unexpectedly (signal or exit status {number or status})."
+        reason = f"The job's process died unexpectedly (signal or exit status {number or status})."
+        if number == signal.SIGKILL:
+            reason = f"{KILLED}{MEMORY_ADVICE[config['type']]}, then start it again."
         write_final_state(run, FAILED, f"Failed: {reason}", reason)
 
     return close

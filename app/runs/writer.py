@@ -62,7 +62,7 @@ class RunWriter(AbstractContextManager):
     """The worker's side of a run: state, progress, log and heartbeat.
 
     As a context manager it keeps the heartbeat; a job that does not react to a stop request within
-    `stop_grace_seconds` is ended by `on_overdue_stop`.
+    `stop_grace_seconds` is ended by `on_overdue_stop`. Entering waits for another holder of the run.
     """
 
     def __init__(
@@ -93,6 +93,7 @@ class RunWriter(AbstractContextManager):
         # The system lets go of it when this process ends, however it ends: what else tells a dead job from a slow one?
         self._lock_file = self.run.alive.open("ab")
         fcntl.flock(self._lock_file, fcntl.LOCK_EX)
+        self._state = read_state(self.run)  # another holder may have ended the process while this one waited
         self._write(state=STARTED, line="Starting", started_at=time.time())
         self._heart.start()
         return self

@@ -61,7 +61,7 @@ def test_a_check_is_started_again_but_not_twice_at_a_time(client, toolkit, datas
     assert_error(client.post(address, json={}), 409)
     give_report(toolkit, dataset)
 
-    answer = client.post(address, json={})
+    answer = client.post(address)
 
     assert answer.status_code == 201 and answer.json["result"] == "ok"
     assert client.get(address).json["process_id"] == answer.json["process_id"]

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import nibabel
@@ -19,8 +20,9 @@ from app.jobs.deletion import delete_dataset
 from app.jobs.queue import CHECK, JobQueue
 from app.jobs.registration import register_dataset
 from app.jobs.training_start import start_training
-from app.runs.reader import read_config, read_state
-from app.runs.state import STOPPED
+from app.runs.reader import read_state
+from app.runs.state import FAILED, FINISHED, STOPPED
+from app.runs.writer import RunWriter, request_stop, write_final_state
 from app.settings import CLONE_FOLDER
 
 __all__ = ["projects"]
@@ -35,18 +37,42 @@ def dataset(services, data_root):
     return register_dataset(services, "Set", 1, str(data_root / "set.yml"))
 
 
-def run_check(services, process_id):
-    """Run the job as a worker does, in a process of its own, and return the final state."""
+def wait_until(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not come true in time"
+        time.sleep(0.02)
+
+
+def start_job(services, module, process_id):
+    """Start a job as a worker does, in a process of its own."""
     settings = services.settings
     environment = os.environ | {
         "STORAGE_DIR": str(settings.storage_dir),
         "REDIS_URL": settings.redis_url,
         "DATA_ROOTS": os.pathsep.join(map(str, settings.data_roots)),
     }
-    script = "import sys; from app.jobs.dataset_check import run; run(sys.argv[1])"
-    subprocess.run([sys.executable, "-c", script, process_id], cwd=CLONE_FOLDER, env=environment, timeout=120)
-    services.queue.withdraw(CHECK, process_id)
+    script = f"import sys; from app.jobs.{module} import run; run(sys.argv[1])"
+    return subprocess.Popen([sys.executable, "-c", script, process_id], cwd=CLONE_FOLDER, env=environment)
+
+
+def run_job(services, module, process_id):
+    """Run a job and return its final state."""
+    start_job(services, module, process_id).wait(timeout=120)
     return read_state(services.storage.run(process_id))
+
+
+def run_check(services, process_id):
+    state = run_job(services, "dataset_check", process_id)
+    services.queue.withdraw(CHECK, process_id)
+    return state
+
+
+def start(services, dataset, projects, **properties):
+    request = {"model_id": 1, "dataset_id": dataset["id"], "project_id": projects[0]["id"], "weights_id": None}
+    chosen = {"Epochs": 1, "Input height": 8, "Input width": 8} | properties
+    request["properties"] = [{"name": name, "value": value} for name, value in chosen.items()]
+    return start_training(services, request)
 
 
 def test_registering_queues_a_check_beside_the_inferences(services, dataset):
@@ -83,27 +109,75 @@ def test_a_check_writes_the_report_beside_the_description(services, dataset, dat
 
 
 def test_a_training_is_refused_for_errors_and_told_of_warnings(services, dataset, projects, data_root):
-    request = {"model_id": 1, "dataset_id": dataset["id"], "project_id": projects[0]["id"], "weights_id": None}
     (data_root / "0.png").write_text("no image")
     run_check(services, dataset["check_process_id"])
 
     with pytest.raises(InvalidInput) as refused:
-        start_training(services, request)
+        start(services, dataset, projects)
     assert f"/backend/datasets/{dataset['id']}/report" in refused.value.message
     assert "0.png" in refused.value.message and list(refused.value.errors) == ["dataset_id"]
     assert services.database.weights.all() == []
 
     Image.fromarray(np.eye(8, dtype=np.uint8)).save(data_root / "0.png")
     run_check(services, checking.check_again(services, dataset["id"]))
-    answer = start_training(services, request)
-    warnings = read_config(services.storage.run(answer["process_id"]))["dataset_warnings"]
-    assert any("'1.png' is blank" in warning for warning in warnings)
+    answer = start(services, dataset, projects)
+    assert run_job(services, "training", answer["process_id"]).state == FINISHED
+    assert "Warning of the dataset's report: '1.png' is blank" in log_of(services, answer)
 
 
-def test_a_dataset_that_is_not_checked_yet_may_be_trained(services, dataset, projects):
-    request = {"model_id": 1, "dataset_id": dataset["id"], "project_id": projects[0]["id"], "weights_id": None}
+def log_of(services, answer):
+    return services.storage.weights(answer["weight_id"]).log.read_text()
 
-    assert start_training(services, request)["result"] == "ok"
+
+def test_a_training_does_the_check_that_no_worker_has_done_yet(services, dataset, projects, data_root):
+    answer = start(services, dataset, projects)
+    (data_root / "0.png").write_text("no image")
+
+    state = run_job(services, "training", answer["process_id"])
+
+    assert state.state == FAILED and "0.png" in state.error
+    assert f"GET /backend/datasets/{dataset['id']}/report lists all" in state.error
+    check = services.storage.run(dataset["check_process_id"])
+    assert read_state(check).state == FINISHED
+    assert checking.dataset_report(services, dataset["id"])["problem_counts"]["error"] == 1
+    written = check.report.stat().st_mtime_ns
+    run_check(services, dataset["check_process_id"])  # the worker that takes it from the queue later
+    assert check.report.stat().st_mtime_ns == written
+
+
+def test_a_training_goes_by_the_newest_check_not_by_an_older_report(services, dataset, projects, data_root):
+    (data_root / "0.png").write_text("no image")
+    run_check(services, dataset["check_process_id"])
+    Image.fromarray(np.eye(8, dtype=np.uint8)).save(data_root / "0.png")
+    checking.check_again(services, dataset["id"])
+
+    answer = start(services, services.database.datasets.get(dataset["id"]), projects)
+
+    assert run_job(services, "training", answer["process_id"]).state == FINISHED
+
+
+def test_a_training_checks_a_dataset_whose_check_is_lost(services, dataset, projects):
+    run = services.storage.run(dataset["check_process_id"])
+    write_final_state(run, FAILED, "Failed: lost", "lost")
+
+    answer = start(services, dataset, projects)
+
+    assert run_job(services, "training", answer["process_id"]).state == FINISHED
+    assert "The dataset was not checked before: checking it now" in log_of(services, answer)
+    assert services.storage.report(dataset["id"]).exists()
+
+
+def test_a_training_waits_for_a_check_that_is_worked_on_and_can_be_stopped(services, dataset, projects):
+    check = services.storage.run(dataset["check_process_id"])
+    with RunWriter(check, check.log) as held:
+        answer = start(services, dataset, projects)
+        job = start_job(services, "training", answer["process_id"])
+        run = services.storage.run(answer["process_id"])
+        wait_until(lambda: "waiting for the check" in read_state(run).line)
+        request_stop(run)
+        job.wait(timeout=60)
+        assert read_state(run).state == STOPPED and "while the dataset was checked" in read_state(run).line
+        assert held.state.state == "started" and services.storage.weights(answer["weight_id"]).has_weights() is False
 
 
 def test_a_second_check_waits_until_the_first_has_ended(services, dataset):
@@ -189,4 +263,4 @@ def test_a_report_of_errors_alone_names_how_many_there_are(services, dataset, pr
     write_json(services.storage.report(dataset["id"]), report)
 
     with pytest.raises(InvalidInput, match="25000 errors"):
-        checking.refuse_faulty(services, dataset)
+        checking.refuse_faulty(services, dataset | {"check_process_id": None})

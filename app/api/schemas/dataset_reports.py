@@ -100,6 +100,8 @@ class ReportSchema(ma.Schema):
 
 
 class NewCheckSchema(ma.Schema):
+    is_body_optional = True
+
     group_by = Text(
         longest=NAME_CHARACTERS,
         load_default=None,

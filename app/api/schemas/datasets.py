@@ -149,6 +149,8 @@ class Fraction(fields.Float):
 class NewSplitSchema(ma.Schema):
     """How a dataset is split anew."""
 
+    is_body_optional = True
+
     training = Fraction()
     validation = Fraction()
     test = Fraction()

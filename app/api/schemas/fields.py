@@ -22,10 +22,10 @@ EXAMPLE_PROCESS_ID = "ec63b923-850a-4d1d-aa24-e9d54a942c1b"
 class Whole(fields.Integer):
     """A whole number, from 1 up unless told: a JSON number, or its digits as text, as forms and queries have them."""
 
-    default_error_messages = {"invalid": "A whole number from 1 up is expected, such as 3."}
-
     def __init__(self, *, maximum: int, minimum: int = 1, **kwargs: Any):
-        super().__init__(validate=ma.validate.Range(minimum, maximum), **kwargs)
+        expected = f"A whole number from {minimum} to {maximum} is expected, such as {max(minimum, 3)}."
+        limits = ma.validate.Range(minimum, maximum, error=expected)
+        super().__init__(validate=limits, error_messages={"invalid": expected}, **kwargs)
 
     def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         is_null = self.allow_none and value in ("", "null")  # a form cannot say null otherwise
