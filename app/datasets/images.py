@@ -2,7 +2,7 @@
 
 import colorsys
 import io
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -10,11 +10,11 @@ import numpy as np
 from PIL import Image
 
 from app.datasets.formats.kinds import source_of
+from app.datasets.masks import MaskRule
 from app.errors import JobFailure
 from app.files import write_atomically
 
 GOLDEN_RATIO = 0.618034  # steps of it spread hues so that neighbouring classes differ
-LARGEST_INDEX = 15  # larger values in a mask of black and white are shades of its edges
 
 
 def read_image(places: Sequence[Path], channels: int, *, max_pixels: int) -> np.ndarray:
@@ -46,8 +46,8 @@ def read_image(places: Sequence[Path], channels: int, *, max_pixels: int) -> np.
     return np.concatenate(planes, axis=2)
 
 
-def read_mask(place: Path, class_count: int, *, max_pixels: int) -> np.ndarray:
-    """Decode a mask into the class of each pixel, as `mask_mapping` maps the values that are found.
+def read_mask(place: Path, rule: MaskRule, *, max_pixels: int) -> np.ndarray:
+    """Decode a mask into the class of each pixel, by the rule for all masks of its dataset.
 
     Returns:
         `(H, W)` uint8 of class indexes.
@@ -56,9 +56,11 @@ def read_mask(place: Path, class_count: int, *, max_pixels: int) -> np.ndarray:
         JobFailure: naming the file, and the value that is no class.
     """
     values = read_mask_values(place, max_pixels=max_pixels)
+    if rule.threshold is not None:
+        return (values > rule.threshold).astype(np.uint8)
     found = _distinct(values)
     try:
-        classes = mask_mapping(found, class_count)
+        classes = {value: rule.class_of(value) for value in found}
     except JobFailure as error:
         raise JobFailure(f"The mask {str(place)!r}{error.message.removeprefix('The mask')}") from error
     if all(value == index for value, index in classes.items()):
@@ -80,34 +82,12 @@ def read_mask_values(place: Path, *, max_pixels: int) -> np.ndarray:
         JobFailure: naming the file and what is wrong with it.
     """
     path, part, _ = source = source_of(place)
-    values = _not_empty(source.kind.values(path, part, max_pixels), place)
+    values = _not_empty(source.kind.values(path, part, max_pixels), place, "mask")
     if values.ndim == 3:
         values = _single_value(values, place)
     if values.dtype.kind == "f":
         return _whole_numbers(values, place)
     return values.astype(np.uint8) if values.dtype == np.bool_ else values
-
-
-def mask_mapping(values: Collection[int], class_count: int) -> dict[int, int]:
-    """Return the class that each value of a mask stands for.
-
-    With up to two classes a mask is black and white: 0 is class 0, and so is, where several values are above 0, every
-    one up to 127 (of 16 bits, up to half of the largest), as shades of edges; all others are class 1. With more classes
-    the values are class indexes, or are spread evenly over 0..255, as 0, 127 and 255 for three.
-
-    Raises:
-        JobFailure: naming a value that is no class.
-    """
-    if class_count <= 2:
-        return _binary_mapping(values, class_count)
-    if all(0 <= value < class_count for value in values):
-        return {value: value for value in values}
-    spread = _spread(class_count)
-    if all(value in spread for value in values):
-        return {value: spread[value] for value in values}
-    wrong = max(values) if max(values) >= class_count else min(values)
-    expected = f"the {class_count} classes have the values 0 to {class_count - 1}"
-    raise JobFailure(f"The mask holds the value {wrong}, but {expected}.")
 
 
 def write_mask(path: Path, class_map: np.ndarray, class_count: int) -> None:
@@ -139,9 +119,9 @@ def _pixels(place: Path, max_pixels: int) -> np.ndarray:
     return _not_empty(source.kind.pixels(path, part, max_pixels), place)
 
 
-def _not_empty(numbers: np.ndarray, place: Path) -> np.ndarray:
+def _not_empty(numbers: np.ndarray, place: Path, what: str = "image") -> np.ndarray:
     if not numbers.size:
-        raise JobFailure(f"The image {str(place)!r} has no pixels: its width or its height is 0.")
+        raise JobFailure(f"The {what} {str(place)!r} has no pixels: its width or its height is 0.")
     return numbers
 
 
@@ -186,25 +166,6 @@ def _distinct(values: np.ndarray) -> list[int]:
     if values.dtype == np.uint8:
         return np.flatnonzero(np.bincount(values.ravel(), minlength=256)).tolist()
     return np.unique(values).tolist()
-
-
-def _binary_mapping(values: Collection[int], class_count: int) -> dict[int, int]:
-    if min(values, default=0) < 0:
-        raise JobFailure(f"The mask holds the value {min(values)}; with up to two classes 0 and 255 are expected.")
-    above = [value for value in values if value > 0]
-    if len(above) > 1 and max(above) <= LARGEST_INDEX:
-        told = f"but of {class_count} {'class' if class_count == 1 else 'classes'} only 0 and one other are expected"
-        raise JobFailure(f"The mask holds the values {', '.join(map(str, sorted(above)))}, {told}.")
-    threshold = max(127, max(above) // 2 if max(above) > 255 else 0) if len(above) > 1 else 0
-    return {value: int(value > threshold) for value in values}
-
-
-def _spread(class_count: int) -> dict[int, int]:
-    """Return the classes of values spread over 0..255, whichever way halves were rounded."""
-    if class_count > 64:
-        return {}
-    exact = [(index, 255 * index / (class_count - 1)) for index in range(class_count)]
-    return {value: index for index, place in exact for value in (int(place), -int(-place // 1))}
 
 
 def _size(pixels: np.ndarray) -> str:

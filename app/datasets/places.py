@@ -56,6 +56,12 @@ def base_of(text: str) -> Path | str:
     return text if is_url(text) else Path(text)
 
 
+def as_described(message: str, place: Path, location: str) -> str:
+    """Put the location as its owner's description has it where a sentence names the service's path of a file."""
+    said = message.replace(str(place), location).replace(str(file_of(place)), split_text(location)[0])
+    return said if split_text(location)[0] in said else f"{location!r}: {said}"
+
+
 def inside_roots(path_text: str, roots: Iterable[Path], *, allow_folder: bool = False) -> Path:
     """Return the real path of an existing file that lies in one of the folders; a relative path may lie in any of them.
 

@@ -19,8 +19,9 @@ from app.datasets.report_findings import (
     find_shared_groups,
     find_split_faults,
 )
+from app.datasets.report_masks import MaskTally
 from app.datasets.report_sample import Measures, SampleGauge
-from app.datasets.report_tally import ImageTally, MaskTally, class_balance, split_counts
+from app.datasets.report_tally import ImageTally, class_balance, split_counts
 
 CHUNK = 16
 CHUNKS_AHEAD = 2
@@ -90,11 +91,12 @@ class DatasetReport:
         description = self._description
         balance = class_balance(description)
         find_class_faults(description, balance, self._findings)
-        masks, splits = self._masks.masks(), split_counts(description)
+        rule = self._masks.find(self._findings)
+        masks, splits = self._masks.masks(rule), split_counts(description)
         if masks:
             for name in splits:
-                splits[name]["classes"] = self._masks.masks_showing(name)
-            if description.split(TRAINING):
+                splits[name]["classes"] = self._masks.masks_showing(name, rule)
+            if rule and description.split(TRAINING):
                 find_absent_classes(splits[TRAINING]["classes"], self._findings)
         return {
             "task": self._task_name,
@@ -113,9 +115,9 @@ class DatasetReport:
         }
 
 
-def mask_class_count(description: Description, task_name: str) -> int | None:
-    """Return the number of classes to read masks with; None where masks are not looked at."""
-    return len(description.classes) if task_name.casefold() == SEGMENTATION else None
+def reads_masks(task_name: str) -> bool:
+    """Tell whether a report looks at masks."""
+    return task_name.casefold() == SEGMENTATION
 
 
 def measured(

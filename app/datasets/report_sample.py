@@ -11,15 +11,16 @@ import cv2
 import numpy as np
 
 from app.datasets.description import Sample
-from app.datasets.images import mask_mapping, read_image, read_mask_values
-from app.datasets.places import file_of
+from app.datasets.images import read_image, read_mask_values
+from app.datasets.places import as_described, file_of
 from app.datasets.probe import ImageHeader, probe
 from app.errors import InvalidInput, JobFailure
 
 MISSING = "missing"
 UNREADABLE = "unreadable"
 MASK_SIZE = "mask_size"
-MASK_VALUES = "mask_values"
+
+Keeper = Callable[[int, Path, np.ndarray], object]
 
 LARGE_PIXELS = 16_000_000  # images above it are decoded one at a time, so that the memory does not grow with the cores
 
@@ -33,14 +34,6 @@ class Fault:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class MaskMeasures:
-    """How many pixels have which value, and which class each value stands for."""
-
-    pixels: dict[int, int]
-    classes: dict[int, int]
-
-
 @dataclass(slots=True)
 class Measures:
     """What one sample shows.
@@ -52,6 +45,8 @@ class Measures:
         digest: of the decoded pixels, so that the same picture in two formats is found.
         lowest, highest: of the 8-bit pixels.
         sums, squares: per channel over all pixels, of the 8-bit values and of their squares.
+        mask: the location of the sample's mask, None where it has none that can be read.
+        mask_pixels: how many pixels of the mask have which value.
     """
 
     index: int
@@ -63,7 +58,8 @@ class Measures:
     highest: int = 0
     sums: np.ndarray = field(default_factory=lambda: np.zeros(1))
     squares: np.ndarray = field(default_factory=lambda: np.zeros(1))
-    mask: MaskMeasures | None = None
+    mask: str | None = None
+    mask_pixels: dict[int, int] = field(default_factory=dict)
 
     @property
     def is_blank(self) -> bool:
@@ -77,24 +73,28 @@ class SampleGauge:
         self,
         path_of: Callable[[str], Path],
         channels: int,
-        mask_classes: int | None,
         max_pixels: int,
-        keep_picture: Callable[[int, Path, np.ndarray], object] = lambda index, path, image: None,
+        *,
+        reads_masks: bool,
+        keep_picture: Keeper = lambda index, path, image: None,
+        keep_mask: Keeper = lambda index, path, values: None,
     ):
         """Take what holds for all samples.
 
         Args:
             path_of: turns a location of the description into a local path; raises JobFailure.
             channels: depth of the images as a network sees them.
-            mask_classes: the number of classes of the masks, None to leave masks alone.
             max_pixels: the largest image that is decoded.
+            reads_masks: whether masks are looked at.
             keep_picture: given the index, the path and the pixels of every image, while they are there.
+            keep_mask: likewise given the values of every mask.
         """
         self._path_of = path_of
         self._channels = channels
-        self._mask_classes = mask_classes
+        self._reads_masks = reads_masks
         self._max_pixels = max_pixels
         self._keep_picture = keep_picture
+        self._keep_mask = keep_mask
         self._one_large_image = Lock()
 
     def measure(self, index: int, sample: Sample) -> Measures:
@@ -103,7 +103,7 @@ class SampleGauge:
         paths = [self._existing(location, measures) for location in sample.location]
         if None not in paths:
             self._measure_image(sample.location[0], [path for path in paths if path], measures)
-        if sample.mask is not None and self._mask_classes is not None:
+        if sample.mask is not None and self._reads_masks:
             path = self._existing(sample.mask, measures)
             if path:
                 self._measure_mask(sample, path, measures)
@@ -116,7 +116,7 @@ class SampleGauge:
                 return path
             kind, message = MISSING, f"{location!r} does not exist."
         except JobFailure as error:
-            kind, message = MISSING, _about(location, error.message)
+            kind, message = MISSING, error.message if location in error.message else f"{location!r}: {error.message}"
         except (OSError, ValueError) as error:  # a name that no file can have
             kind, message = MISSING, f"{location[:200]!r} cannot be looked for: {error}."
         measures.faults.append(Fault(kind, location, message))
@@ -129,7 +129,8 @@ class SampleGauge:
             try:
                 image = read_image(paths, self._channels, max_pixels=self._max_pixels)
             except JobFailure as error:
-                measures.faults.append(Fault(UNREADABLE, location, _about(location, error.message)))
+                message = as_described(error.message, paths[0], location)
+                measures.faults.append(Fault(UNREADABLE, location, message))
                 return
             height, width = image.shape[:2]
             measures.size = (width, height)
@@ -144,7 +145,8 @@ class SampleGauge:
         try:
             values = read_mask_values(path, max_pixels=self._max_pixels)
         except JobFailure as error:
-            measures.faults.append(Fault(UNREADABLE, location, _about(location, error.message)))
+            message = as_described(error.message, path, location).replace("The image", "The mask", 1)
+            measures.faults.append(Fault(UNREADABLE, location, message))
             return
         size = (values.shape[1], values.shape[0])
         if measures.size not in (None, size):
@@ -154,13 +156,8 @@ class SampleGauge:
                 f"{width} x {height}; they have to have one size."
             )
             measures.faults.append(Fault(MASK_SIZE, location, message))
-        pixels = _counted(values)
-        try:
-            classes = mask_mapping(list(pixels), self._mask_classes or 0)
-        except JobFailure as error:
-            measures.faults.append(Fault(MASK_VALUES, location, _about(location, error.message)))
-            return
-        measures.mask = MaskMeasures(pixels, classes)
+        measures.mask, measures.mask_pixels = location, _counted(values)
+        self._keep_mask(measures.index, path, values)
 
 
 def _counted(values: np.ndarray) -> dict[int, int]:
@@ -183,8 +180,3 @@ def _sums(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     means, deviations = (moment.ravel() for moment in cv2.meanStdDev(image))
     count = image.shape[0] * image.shape[1]
     return count * means, count * (deviations**2 + means**2)
-
-
-def _about(location: str, message: str) -> str:
-    """Make sure that a sentence names the file as its owner's description does."""
-    return message if location in message else f"{location!r}: {message}"

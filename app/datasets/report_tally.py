@@ -1,7 +1,6 @@
 """Add up what the samples of a dataset show; the memory it takes does not grow with the images."""
 
 from collections import Counter
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -89,71 +88,6 @@ class Moments:
             "augmentations": _normalising_text(mean / 255, std / 255),
             "augmentations_255": _normalising_text(mean, std, divisor=1),
         }
-
-
-class MaskTally:
-    """Areas of the classes in masks, and which values stand for them."""
-
-    def __init__(self, classes: Sequence[str]):
-        self.names = mask_class_names(classes)
-        self._pixels: Counter[tuple[int, int]] = Counter()  # by value and class: masks may differ in their values
-        self._masks = 0
-        self._present: Counter[int] = Counter()
-        self._present_in: Counter[tuple[str | None, int]] = Counter()
-        self._fractions = np.zeros(len(self.names))
-
-    def add(self, measures: Measures, split: str | None) -> None:
-        """Count one mask, if the sample has a usable one."""
-        if measures.mask is None:
-            return
-        self._masks += 1
-        areas = np.zeros(len(self.names))
-        for value, count in measures.mask.pixels.items():
-            index = measures.mask.classes[value]
-            self._pixels[value, index] += count
-            areas[index] += count
-        present = np.flatnonzero(areas).tolist()
-        self._present.update(present)
-        self._present_in.update((split, index) for index in present)
-        self._fractions += areas / areas.sum()
-
-    def masks(self) -> dict | None:
-        """Return the part of the report on masks; None where there is none."""
-        if not self._masks:
-            return None
-        total = self._pixels.total()
-        areas: Counter[int] = Counter()
-        for (_, index), count in self._pixels.items():
-            areas[index] += count
-        classes = [
-            {
-                "class": index,
-                "name": name,
-                "area": round(areas[index] / total, DIGITS),
-                "mean_area": round(float(self._fractions[index]) / self._masks, DIGITS),
-                "masks": self._present[index],
-            }
-            for index, name in enumerate(self.names)
-        ]
-        mapping = [
-            {"value": value, "class": index, "name": self.names[index], "pixels": count}
-            for (value, index), count in sorted(self._pixels.items())
-        ]
-        return {
-            "count": self._masks,
-            "classes": classes,
-            "mapping": mapping[:MOST_VALUES],
-            "distinct_values": len(mapping),
-        }
-
-    def masks_showing(self, split: str) -> dict[str, int]:
-        """Return, for each class, how many masks of a split show it."""
-        return {name: self._present_in[split, index] for index, name in enumerate(self.names)}
-
-
-def mask_class_names(classes: Sequence[str]) -> list[str]:
-    """Return the names of the values of a class map: a single class has a background beside it."""
-    return list(classes) if len(classes) > 1 else ["background", *(classes or ["foreground"])]
 
 
 def split_counts(description: Description) -> dict:

@@ -1,12 +1,14 @@
 """Small pictures of samples, by Pillow alone: the web process makes them, and loads nothing heavier."""
 
 import io
+from collections.abc import Iterable
 from pathlib import Path
 from typing import cast
 
 from PIL import Image, ImageOps
 
-from app.errors import InvalidInput
+from app.datasets.masks import MaskRule
+from app.errors import InvalidInput, JobFailure
 
 SIDE_PX = 256
 MOST_PIXELS = 40_000_000  # of a file that the web process decodes; a JPEG is decoded at a fraction of its size
@@ -22,22 +24,21 @@ def is_plain(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES
 
 
-def picture(path: Path, location: str, mask_path: Path | None = None, class_count: int = 0) -> bytes:
+def picture(path: Path, location: str, mask: Path | None = None, rule: MaskRule | None = None) -> bytes:
     """Return the PNG of an image, at most 256 pixels wide and high.
 
     Args:
         path: a file in one of the plain formats.
         location: what the image is called in an error.
-        mask_path: of the mask to lay over it.
-        class_count: the number of classes of the mask.
+        mask: a file in one of the plain formats to lay over it.
+        rule: which class each value of the mask stands for.
 
     Raises:
         InvalidInput: saying why there is no picture.
     """
     small = _small(path, location).convert("RGB")
-    if mask_path is not None:
-        mask = _class_map(_opened(mask_path, f"mask of {location}"), class_count)
-        classes = mask.resize(small.size, Image.Resampling.NEAREST)
+    if mask is not None and rule is not None:
+        classes = _class_map(_opened(mask, f"mask of {location}"), rule, small.size, location)
         small.paste(_coloured(classes), mask=classes.point(lambda value: OVERLAY_OPACITY if value else 0))
     buffer = io.BytesIO()
     small.save(buffer, "PNG")
@@ -57,7 +58,7 @@ def _opened(path: Path, location: str, side: int | None = None) -> Image.Image:
             if image.width * image.height > MOST_PIXELS:
                 raise InvalidInput(
                     f"{location!r} has {image.width} x {image.height} pixels, too many for a thumbnail "
-                    f"(at most {MOST_PIXELS:,}); a training reads it all the same."
+                    f"(at most {MOST_PIXELS:,})."
                 )
             return ImageOps.exif_transpose(_shrunk(image, side) if side else image)
     except InvalidInput:
@@ -90,14 +91,25 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return image.convert("L") if image.mode in ("1", "LA", "La") else image
 
 
-def _class_map(mask: Image.Image, class_count: int) -> Image.Image:
-    """Return the class of each pixel in mode L; as workers read masks, up to two classes are black and white."""
-    values = Image.frombytes("L", mask.size, mask.tobytes()) if mask.mode == "P" else _eight_bits(mask).convert("L")
-    if class_count > 2:
-        return values
-    _, highest = cast(tuple[float, float], values.getextrema())
-    threshold = 0 if highest <= 1 else 127
-    return values.point(lambda value: 1 if value > threshold else 0)
+def _class_map(mask: Image.Image, rule: MaskRule, size: tuple[int, int], location: str) -> Image.Image:
+    """Return the class of each pixel in mode L, by the numbers that the file holds, as workers read them."""
+    numbers = mask if mask.mode in ("1", "P", "L") or mask.mode.startswith(("I", "F")) else mask.getchannel(0)
+    small = numbers.resize(size, Image.Resampling.NEAREST)
+    values = set(_values(small))
+    scale = 255 if any(value != int(value) for value in values) else 1  # floats from 0 to 1
+    try:
+        class_of = {value: rule.class_of(_whole(value, small.mode, scale)) for value in values}
+    except JobFailure as error:
+        raise InvalidInput(f"The mask of {location!r}{error.message.removeprefix('The mask')}") from error
+    return Image.frombytes("L", size, bytes(min(class_of[value], 255) for value in _values(small)))
+
+
+def _values(image: Image.Image) -> list[float]:
+    return list(cast(Iterable[float], image.get_flattened_data()))
+
+
+def _whole(value: float, mode: str, scale: int) -> int:
+    return int(bool(value)) if mode == "1" else round(value * scale)
 
 
 def _coloured(classes: Image.Image) -> Image.Image:

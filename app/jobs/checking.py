@@ -5,6 +5,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from app.datasets.groups import group_feature
+from app.datasets.masks import MaskRule
 from app.errors import Conflict, InvalidInput, NotFound, QueueUnavailable
 from app.files import read_json
 from app.jobs import queue
@@ -12,6 +13,7 @@ from app.jobs.datasets import open_dataset
 from app.jobs.processes import Process, find_process, stop
 from app.jobs.services import Services
 from app.jobs.submission import submit
+from app.runs.layout import StorageLayout
 from app.runs.state import FINISHED, QUEUED
 from app.runs.writer import request_stop
 
@@ -66,7 +68,7 @@ def dataset_report(services: Services, dataset_id: int) -> dict:
     """
     record = services.database.datasets.get(dataset_id)
     process = _check_of(services, record)
-    report = _stored_report(services, dataset_id)
+    report = stored_report(services.storage, dataset_id)
     is_finished = process is not None and process.state.state == FINISHED
     if process is None or (is_finished and report is None):  # somebody emptied a folder
         return {"state": QUEUED, "progress": 0.0, "process_id": start_check(services, record)}
@@ -113,7 +115,7 @@ def refuse_faulty(services: Services, record: Mapping) -> None:
         InvalidInput: naming the report's address and the first errors.
     """
     process = _check_of(services, record)
-    report = _stored_report(services, record["id"])
+    report = stored_report(services.storage, record["id"])
     if report is not None and (process is None or process.state.is_final):
         warnings_of(record["id"], report)
 
@@ -139,10 +141,17 @@ def warnings_of(dataset_id: int, report: Mapping) -> list[str]:
     return sentences["warning"][:MOST_LOGGED]
 
 
-def _stored_report(services: Services, dataset_id: int) -> dict | None:
+def stored_report(storage: StorageLayout, dataset_id: int) -> dict | None:
+    """Return the newest report on a dataset, None before its first check has ended."""
     with suppress(FileNotFoundError):
-        return read_json(services.storage.report(dataset_id))
+        return read_json(storage.report(dataset_id))
     return None
+
+
+def mask_rule_of(report: Mapping) -> MaskRule | None:
+    """Return which class each value of a dataset's masks stands for; None where the report knows none."""
+    masks = report["masks"]
+    return MaskRule.from_dict(masks["rule"]) if masks and masks.get("rule") else None
 
 
 def _check_of(services: Services, record: Mapping) -> Process | None:

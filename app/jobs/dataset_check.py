@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 from app.datasets.places import resolve, split_text
-from app.datasets.report import DatasetReport, mask_class_count
-from app.datasets.report_sample import SampleGauge
+from app.datasets.report import DatasetReport, reads_masks
+from app.datasets.report_sample import Keeper, SampleGauge
 from app.datasets.thumbnails import SIDE_PX, is_plain
 from app.errors import JobFailure
 from app.files import write_atomically, write_json
@@ -84,9 +84,10 @@ def make_report(
     gauge = SampleGauge(
         _local_paths(dataset, record, settings, show_fetching, should_stop),
         channels_of(record),
-        mask_class_count(dataset.description, task_name),
         settings.max_image_pixels,
-        _picture_keeper(storage, record["id"]),
+        reads_masks=reads_masks(task_name),
+        keep_picture=_picture_keeper(storage, record["id"]),
+        keep_mask=_mask_keeper(storage, record["id"]),
     )
     report = DatasetReport(dataset.description, task_name, gauge, group_by, _indexes(dataset)).make(
         _pace(progress, fetched), should_stop
@@ -130,22 +131,43 @@ def _indexes(dataset: OpenedDataset) -> Sequence[int]:
     ]
 
 
-def _picture_keeper(storage: StorageLayout, dataset_id: int) -> Callable[[int, Path, np.ndarray], None]:
+def _picture_keeper(storage: StorageLayout, dataset_id: int) -> Keeper:
     """Return what keeps a thumbnail of each image that takes a library which the web process does not load."""
 
     def keep(index: int, place: Path, image: np.ndarray) -> None:
         if is_plain(place):
             return
-        height, width = image.shape[:2]
-        scale = min(SIDE_PX / max(height, width), 1)
-        size = (max(round(width * scale), 1), max(round(height * scale), 1))
-        small = cv2.resize(image[..., : 3 if image.shape[2] == 3 else 1], size, interpolation=cv2.INTER_AREA)
+        small = cv2.resize(
+            image[..., : 3 if image.shape[2] == 3 else 1], _small_size(image), interpolation=cv2.INTER_AREA
+        )
         pixels = cv2.cvtColor(small, cv2.COLOR_RGB2BGR) if small.ndim == 3 else small
-        picture = storage.thumbnail(dataset_id, index, has_mask=False)
-        picture.parent.mkdir(exist_ok=True)
-        write_atomically(picture, cv2.imencode(".png", pixels)[1].tobytes())
+        _keep_png(storage.thumbnail(dataset_id, index, has_mask=False), pixels)
 
     return keep
+
+
+def _mask_keeper(storage: StorageLayout, dataset_id: int) -> Keeper:
+    """Return what keeps the values of small pictures of such masks; they become classes when they are shown."""
+
+    def keep(index: int, place: Path, values: np.ndarray) -> None:
+        if is_plain(place):
+            return
+        clipped = np.clip(values, 0, 65535).astype(np.uint16)
+        small = cv2.resize(clipped, _small_size(values), interpolation=cv2.INTER_NEAREST)
+        _keep_png(storage.mask_values(dataset_id, index), small)
+
+    return keep
+
+
+def _small_size(image: np.ndarray) -> tuple[int, int]:
+    height, width = image.shape[:2]
+    scale = min(SIDE_PX / max(height, width), 1)
+    return max(round(width * scale), 1), max(round(height * scale), 1)
+
+
+def _keep_png(path: Path, pixels: np.ndarray) -> None:
+    path.parent.mkdir(exist_ok=True)
+    write_atomically(path, cv2.imencode(".png", pixels)[1].tobytes())
 
 
 def _pace(progress: Progress, fetched: float) -> Callable[[int, int], None]:

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
+from app.datasets.masks import MaskRule
 from app.datasets.places import PlaceCheck, file_of, resolve
 from app.datasets.thumbnails import is_plain, picture
 from app.errors import InvalidInput, NotFound
 from app.files import write_atomically
+from app.jobs.checking import mask_rule_of, stored_report
 from app.jobs.dataset_images import fetched_folder
 from app.jobs.datasets import OpenedDataset, open_dataset
 from app.jobs.services import Services
@@ -58,13 +60,34 @@ def thumbnail(services: Services, dataset_id: int, index: int, *, has_mask: bool
     mask_path = _local_path(services, record, mask, dataset) if mask else None
     kept = services.storage.thumbnail(dataset_id, index, has_mask=mask is not None)
     if not _is_newer(kept, file_of(source), mask_path and file_of(mask_path)):
-        plain = services.storage.thumbnail(dataset_id, index, has_mask=False)
-        # The check has left a picture of what Pillow alone cannot decode.
-        source = plain if mask and not is_plain(source) and plain.exists() else source
-        content = picture(source, sample.location[0], mask_path, len(dataset.description.classes))
+        # The check has left small pictures of what Pillow alone cannot decode.
+        source = _decodable(source, services.storage.thumbnail(dataset_id, index, has_mask=False))
+        if mask_path is not None:
+            mask_path = _decodable(mask_path, services.storage.mask_values(dataset_id, index))
+        content = picture(source, sample.location[0], mask_path, _mask_rule(services, dataset_id) if mask else None)
         kept.parent.mkdir(exist_ok=True)
         write_atomically(kept, content)
     return kept
+
+
+def _decodable(source: Path, kept: Path) -> Path:
+    return source if is_plain(source) or not kept.exists() else kept
+
+
+def _mask_rule(services: Services, dataset_id: int) -> MaskRule:
+    """Return what the values of a dataset's masks mean; the check finds that out.
+
+    Raises:
+        InvalidInput: before it has, or where it found values that are no class.
+    """
+    report = stored_report(services.storage, dataset_id)
+    rule = mask_rule_of(report) if report else None
+    if rule is None:
+        why = "its masks hold values that are no class" if report else "its check has not ended"
+        raise InvalidInput(
+            f"Dataset {dataset_id} shows no masks: {why}; GET /backend/datasets/{dataset_id}/report tells more."
+        )
+    return rule
 
 
 def _opened(record: Mapping) -> OpenedDataset:

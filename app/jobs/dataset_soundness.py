@@ -2,12 +2,10 @@
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 
 from app.errors import InvalidInput, JobFailure
-from app.files import read_json
-from app.jobs.checking import warnings_of
+from app.jobs.checking import stored_report, warnings_of
 from app.jobs.dataset_check import Progress, check, make_report
 from app.jobs.lifecycle import run_work
 from app.runs.layout import RunFolder, StorageLayout
@@ -47,9 +45,7 @@ def sound_report(
         _see_to_its_end(run, show, writer.should_stop, storage, settings)
     if writer.should_stop():
         return None
-    report = None
-    with suppress(FileNotFoundError):
-        report = read_json(storage.report(record["id"]))
+    report = stored_report(storage, record["id"])
     if report is None:
         writer.log("The dataset was not checked before: checking it now")
         report = make_report(record, task_name, None, storage, settings, show, writer.should_stop)

@@ -8,7 +8,7 @@ from app.datasets.checks import CLASSIFICATION, SEGMENTATION
 from app.datasets.description import Description
 from app.datasets.places import resolve
 from app.datasets.probe import probe
-from app.datasets.report import DatasetReport, Progress, mask_class_count
+from app.datasets.report import DatasetReport, Progress, reads_masks
 from app.datasets.report_sample import SampleGauge
 from app.datasets.yaml_format import is_file_in, read
 from app.errors import InvalidInput
@@ -44,8 +44,8 @@ def check_file(
         gauge = SampleGauge(
             lambda location: copies.path(resolve(location, folder)),
             _channels(description, folder),
-            mask_class_count(description, task_name),
             settings.max_image_pixels,
+            reads_masks=reads_masks(task_name),
         )
         report = DatasetReport(description, task_name, gauge, group_by).make(progress)
     assert report is not None, "nobody stops this check"

@@ -4,9 +4,11 @@ from pathlib import Path
 
 from app.datasets.checks import inference_indexes
 from app.datasets.description import Description, Sample
+from app.datasets.masks import MaskRule
 from app.engines import get_engine
 from app.errors import JobFailure
 from app.files import write_json
+from app.jobs.checking import mask_rule_of, stored_report
 from app.jobs.dataset_images import fetched_folder
 from app.jobs.datasets import open_dataset
 from app.jobs.lifecycle import run_job
@@ -18,6 +20,7 @@ from app.training.checkpoints import read_card
 from app.training.loading import SampleReader
 from app.training.predict import class_translation, predict
 from app.training.remote import LocalCopies
+from app.zoo.architectures import SEGMENTATION
 
 
 def run(process_id: str) -> None:
@@ -40,9 +43,8 @@ def _predict(config: dict, writer: RunWriter, storage: StorageLayout, settings: 
     knows_classes = class_translation(description.classes, card.classes) is not None
     if description.classes and not knows_classes:
         writer.log("The weights do not know all of the dataset's classes, so there are no metrics")
-    reader = SampleReader(
-        description, images_folder, card, copies, settings.max_image_pixels, reads_masks=knows_classes
-    )
+    rule = _mask_rule(dataset, storage, writer) if knows_classes and card.task == SEGMENTATION else None
+    reader = SampleReader(description, images_folder, card, copies, settings.max_image_pixels, rule)
     writer.run.predictions.touch()
     try:
         rows, metrics = predict(
@@ -60,6 +62,16 @@ def _predict(config: dict, writer: RunWriter, storage: StorageLayout, settings: 
     if metrics is not None:
         write_json(writer.run.metrics, metrics)
     return FINISHED, f"Finished {rows} of {len(indexes)} images{_headline(metrics)}"
+
+
+def _mask_rule(dataset: dict | None, storage: StorageLayout, writer: RunWriter) -> MaskRule | None:
+    """Return what the values of the dataset's masks mean, by its report."""
+    if dataset is None:
+        return None
+    report = stored_report(storage, dataset["id"])
+    if report is None:
+        writer.log("The dataset has not been checked, so that the values of its masks are unknown: no metrics")
+    return mask_rule_of(report) if report else None
 
 
 def _images(config: dict, writer: RunWriter) -> tuple[Description, Path | str]:

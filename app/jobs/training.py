@@ -6,6 +6,7 @@ from app.datasets.description import Description
 from app.engines import get_engine
 from app.errors import JobFailure
 from app.files import write_json
+from app.jobs.checking import mask_rule_of
 from app.jobs.dataset_images import fetched_folder
 from app.jobs.dataset_soundness import sound_report
 from app.jobs.datasets import OpenedDataset, open_dataset
@@ -32,7 +33,8 @@ def _train(config: dict, writer: RunWriter, storage: StorageLayout, settings: Se
     folder = storage.weights(config["weights_id"])
     engine = get_engine(training_config.engine)
     writer.log(config["description"])
-    if sound_report(config["dataset"], training_config.task, writer, storage, settings) is None:
+    report = sound_report(config["dataset"], training_config.task, writer, storage, settings)
+    if report is None:
         return STOPPED, "Stopped before the first epoch, while the dataset was checked; there are no weights"
     dataset = open_dataset(config["dataset"])
     _complete_config(config, writer, engine, dataset)
@@ -41,7 +43,8 @@ def _train(config: dict, writer: RunWriter, storage: StorageLayout, settings: Se
     if config["initial_weights_id"] is not None:
         _load_initial(network, training_config, storage, config["initial_weights_id"], writer)
     copies = LocalCopies(writer.run.inputs, settings, fetched_folder(config["dataset"]))
-    reader = SampleReader(dataset.description, dataset.folder, training_config, copies, settings.max_image_pixels)
+    largest, rule = settings.max_image_pixels, mask_rule_of(report)
+    reader = SampleReader(dataset.description, dataset.folder, training_config, copies, largest, rule)
     training, validation = _loaders(dataset.description, reader, training_config)
     if validation is None:
         writer.log("The dataset has no labelled validation split: the best weights are chosen on the training split")

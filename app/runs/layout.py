@@ -119,6 +119,10 @@ class StorageLayout:
         """Return the small picture of a sample."""
         return self.dataset(dataset_id) / "thumbnails" / f"{index}{'-mask' * has_mask}.png"
 
+    def mask_values(self, dataset_id: int, index: int) -> Path:
+        """Return the values of a small picture of a mask, of the kinds that the web process does not decode."""
+        return self.dataset(dataset_id) / "thumbnails" / f"{index}-values.png"
+
     def weights(self, weights_id: int) -> WeightsFolder:
         """Return the folder of these weights."""
         return WeightsFolder(self.root / "weights" / str(weights_id))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -13,7 +14,8 @@ from app.augment.parser import parse
 from app.augment.pipeline import Pipeline
 from app.datasets.description import Description, Sample
 from app.datasets.images import read_image, read_mask
-from app.datasets.places import resolve
+from app.datasets.masks import MaskRule
+from app.datasets.places import as_described, resolve
 from app.errors import JobFailure
 from app.training.config import TrainingConfig
 from app.training.remote import LocalCopies
@@ -48,16 +50,16 @@ class SampleReader:
         config: TrainingConfig,
         copies: LocalCopies,
         max_pixels: int,
-        *,
-        reads_masks: bool = True,
+        mask_rule: MaskRule | None = None,
     ):
+        """Take the dataset, the config, and the rule for the values of its masks; without one they are left alone."""
         self._description = description
         self._folder = folder
         self._config = config
         self._copies = copies
         self._max_pixels = max_pixels
         self._is_segmentation = config.task == SEGMENTATION
-        self._reads_masks = self._is_segmentation and reads_masks
+        self._mask_rule = mask_rule if self._is_segmentation else None
         self._cache: dict[int, tuple[np.ndarray, np.ndarray | None]] = {}
         self._cached_bytes = 0
 
@@ -70,11 +72,13 @@ class SampleReader:
         if index not in self._cache:
             sample = self._description.samples[index]
             paths = [self._path(location) for location in sample.location]
-            image = read_image(paths, self._config.channels, max_pixels=self._max_pixels)
+            with _named_as(paths[0], sample.location[0]):
+                image = read_image(paths, self._config.channels, max_pixels=self._max_pixels)
             mask = None
-            if self._reads_masks and sample.mask is not None:
-                class_count = len(self._description.classes)
-                mask = read_mask(self._path(sample.mask), class_count, max_pixels=self._max_pixels)
+            if self._mask_rule is not None and sample.mask is not None:
+                path = self._path(sample.mask)
+                with _named_as(path, sample.mask):
+                    mask = read_mask(path, self._mask_rule, max_pixels=self._max_pixels)
                 _check_same_size(sample, image, mask)
             size = image.nbytes + (mask.nbytes if mask is not None else 0)
             if self._cached_bytes + size > CACHE_BYTES:
@@ -113,6 +117,15 @@ class SampleReader:
         if mask is not None and mask.shape != (height, width):
             mask = cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST)
         return image, mask
+
+
+@contextmanager
+def _named_as(place: Path, location: str) -> Iterator[None]:
+    """Have a fault name a file as the dataset's owner does."""
+    try:
+        yield
+    except JobFailure as error:
+        raise JobFailure(as_described(error.message, place, location)) from error
 
 
 def _check_same_size(sample: Sample, image: np.ndarray, mask: np.ndarray) -> None:

@@ -8,6 +8,9 @@ import pytest
 from api_sandbox import assert_error
 from PIL import Image
 
+from app.datasets.masks import MaskRule
+from app.files import write_json
+
 
 def picture_of(answer):
     assert answer.status_code == 200 and answer.mimetype == "image/png", answer.get_data(as_text=True)
@@ -87,12 +90,35 @@ def test_every_mode_has_a_picture(client, register, data_root, mode):
     assert picture.getpixel((1, 5))[0] < 60 < 190 < picture.getpixel((48, 5))[0]
 
 
-def test_a_mask_is_laid_over_its_image(client, register, data_root):
+def give_rule(toolkit, address, rule):
+    """Leave what a finished check leaves of the masks."""
+    write_json(toolkit.storage.report(int(address.split("/")[3])), {"masks": {"rule": rule.to_dict()}})
+
+
+HALF = np.zeros((20, 40), np.uint8)
+HALF[:, 20:] = 1
+PALETTE = Image.frombytes("P", (40, 20), HALF.tobytes())
+PALETTE.putpalette([9, 9, 9, 200, 0, 0])
+
+
+@pytest.mark.parametrize(
+    ("mask", "rule"),
+    [
+        (Image.fromarray(HALF * 255), MaskRule({0: 0, 255: 1})),
+        (Image.fromarray(HALF * 77), MaskRule({0: 0, 77: 1})),
+        (Image.fromarray(HALF * 100 + 20), MaskRule(threshold=60)),
+        (Image.fromarray(HALF * np.uint16(40000)), MaskRule({0: 0, 40000: 1})),
+        (Image.fromarray(HALF.astype(bool)), MaskRule({0: 0, 1: 1})),
+        (Image.fromarray(np.dstack([HALF * 255] * 3)), MaskRule({0: 0, 255: 1})),
+        (PALETTE, MaskRule({0: 0, 1: 1})),
+    ],
+)
+def test_a_mask_is_laid_over_its_image(client, toolkit, register, data_root, mask, rule):
     Image.new("L", (40, 20), 100).save(data_root / "image.png")
-    mask = np.zeros((20, 40), np.uint8)
-    mask[:, 20:] = 255
-    Image.fromarray(mask).save(data_root / "mask.png")
+    mask.save(data_root / "mask.png")
     address = register("image.png", masks=["mask.png"], classes="[cell]")
+    assert_error(client.get(f"{address}/0/thumbnail?mask=1"), 422)
+    give_rule(toolkit, address, rule)
 
     plain = picture_of(client.get(f"{address}/0/thumbnail"))
     covered = picture_of(client.get(f"{address}/0/thumbnail?mask=1"))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mask_reading import read_mask
 
 from app.datasets import images
 from app.datasets.probe import ImageHeader, probe
@@ -198,7 +199,7 @@ def test_deflated_file_is_read_and_a_bomb_is_not(tmp_path, made):
 
 
 def test_segmentation_is_a_mask():
-    mask = images.read_mask(SHIPPED / "liver_1frame.dcm", 1, max_pixels=1_000_000)
+    mask = read_mask(SHIPPED / "liver_1frame.dcm", 1, max_pixels=1_000_000)
     assert set(np.unique(mask)) == {0, 1}
     assert mask.shape == (512, 512)
 

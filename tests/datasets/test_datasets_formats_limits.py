@@ -19,7 +19,7 @@ READER = """
 import resource, sys
 from pathlib import Path
 import numpy as np
-from app.datasets.images import read_image, read_mask
+from app.datasets.images import read_image, read_mask_values
 from app.datasets.probe import probe
 from app.errors import InvalidInput, JobFailure
 import pydicom.pixels, nibabel, openslide, PIL.Image
@@ -28,7 +28,7 @@ PIL.Image.init()
 def attempt(place):
     told = 0
     for read in (lambda: read_image([place], 3, max_pixels=1_000_000), lambda: probe(place),
-                 lambda: read_mask(place, 2, max_pixels=1_000_000)):
+                 lambda: read_mask_values(place, max_pixels=1_000_000)):
         try:
             read()
         except (JobFailure, InvalidInput) as error:

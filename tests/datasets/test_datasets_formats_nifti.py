@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mask_reading import read_mask
 
 from app.datasets import images
 from app.datasets.probe import ImageHeader, probe
@@ -123,7 +124,7 @@ def test_shipped_volumes_are_read():
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32])
 def test_mask_holds_class_indexes(made, dtype):
     path = made(np.array([[[0, 1], [2, 3]]], dtype))
-    assert images.read_mask(part(path, "#slice=1"), 4, max_pixels=100).ravel().tolist() == [1, 3]
+    assert read_mask(part(path, "#slice=1"), 4, max_pixels=100).ravel().tolist() == [1, 3]
 
 
 def test_complex_numbers_are_refused(made):
@@ -162,6 +163,6 @@ def test_size_is_judged_before_reading(made):
 
 def test_image_without_pixels_is_named(made):
     path = made(np.zeros((0, 5), np.uint8))
-    for read in (lambda: read_image([path], 3), lambda: images.read_mask(path, 2, max_pixels=100)):
+    for read in (lambda: read_image([path], 3), lambda: read_mask(path, 2, max_pixels=100)):
         with pytest.raises(JobFailure, match=r"scan\.nii\.gz' (has no pixels|is damaged)"):
             read()

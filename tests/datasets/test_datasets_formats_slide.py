@@ -4,6 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from mask_reading import read_mask
 
 from app.datasets import images
 from app.datasets.probe import ImageHeader, probe
@@ -50,7 +51,7 @@ def test_whole_level(pyramid):
 def test_mask_of_a_region(pyramid, tmp_path):
     pixels = np.repeat(np.uint8([[0, 255]]).repeat(128, axis=0).repeat(64, axis=1)[..., None], 3, axis=2)
     tifffile.imwrite(tmp_path / "mask.tif", pixels, tile=(128, 128), photometric="rgb")
-    mask = images.read_mask(part(tmp_path / "mask.tif", "#x=60&y=0&width=8&height=2"), 2, max_pixels=100_000)
+    mask = read_mask(part(tmp_path / "mask.tif", "#x=60&y=0&width=8&height=2"), 2, max_pixels=100_000)
     assert mask.tolist() == [[0, 0, 0, 0, 1, 1, 1, 1]] * 2
 
 

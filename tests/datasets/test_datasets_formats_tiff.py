@@ -4,6 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from mask_reading import read_mask
 from PIL import Image
 
 from app.datasets import images
@@ -45,7 +46,7 @@ def test_other_number_of_channels_says_how_to_name_a_page(stack):
     with pytest.raises(JobFailure, match=r"has 5 pages .* but 1 channels are expected; name one page .*: #page=0\."):
         read_image([stack[0]], 1)
     with pytest.raises(JobFailure, match=r"has 5 pages, but a mask is one; name it: stack\.tif#page=0\."):
-        images.read_mask(stack[0], 2, max_pixels=1000)
+        read_mask(stack[0], 2, max_pixels=1000)
 
 
 def test_of_pages_of_several_sizes_the_first_is_read(tmp_path):
@@ -112,7 +113,7 @@ def test_colour_pages_are_grey_planes(tmp_path):
 def test_mask_of_a_page(tmp_path):
     pages = np.uint8([[[0, 1, 2]], [[2, 1, 0]]])
     tifffile.imwrite(tmp_path / "a.tif", pages, photometric="minisblack")
-    assert images.read_mask(part(tmp_path / "a.tif", "#page=1"), 3, max_pixels=100).tolist() == [[2, 1, 0]]
+    assert read_mask(part(tmp_path / "a.tif", "#page=1"), 3, max_pixels=100).tolist() == [[2, 1, 0]]
 
 
 def test_pages_count_together_against_the_limit(stack):

@@ -8,14 +8,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from mask_reading import read_mask
 from PIL import Image
 
 from app.datasets import images
+from app.datasets.masks import MaskRule
 from app.errors import JobFailure
 
 FOLDER = Path(__file__).parent.parent / "data" / "datasets" / "ecvl"
 read_image = partial(images.read_image, max_pixels=1_000_000)
-read_mask = partial(images.read_mask, max_pixels=1_000_000)
 
 
 @pytest.fixture
@@ -165,9 +166,10 @@ def test_values_of_several_classes_are_indexes(tmp_path):
     path = mask_file(tmp_path, np.uint8([[0, 1], [2, 3]]))
     assert read_mask(path, 4).tolist() == [[0, 1], [2, 3]]
     with pytest.raises(JobFailure) as caught:
-        read_mask(path, 3)
+        images.read_mask(path, MaskRule({0: 0, 1: 1, 2: 2}), max_pixels=100)
     assert (
-        caught.value.message == f"The mask {str(path)!r} holds the value 3, but the 3 classes have the values 0 to 2."
+        caught.value.message
+        == f"The mask {str(path)!r} holds the value 3; the dataset's masks have the values 0, 1, 2."
     )
 
 
@@ -212,58 +214,6 @@ def test_decompression_bomb_is_refused_before_it_is_unpacked(tmp_path):
     (tmp_path / "bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n" + header + b"\0" * 100)
     with pytest.raises(JobFailure, match="60000 x 60000 pixels"):
         read_image([tmp_path / "bomb.png"], 1)
-
-
-@pytest.mark.parametrize("class_count", [0, 1, 2])
-@pytest.mark.parametrize(
-    ("values", "mapping"),
-    [
-        ([], {}),
-        ([0], {0: 0}),
-        ([1], {1: 1}),
-        ([0, 1], {0: 0, 1: 1}),
-        ([0, 100], {0: 0, 100: 1}),
-        ([255], {255: 1}),
-        ([0, 60, 127, 128, 255], {0: 0, 60: 0, 127: 0, 128: 1, 255: 1}),
-        ([0, 30, 60], {0: 0, 30: 0, 60: 0}),
-        ([0, 300, 40000, 65535], {0: 0, 300: 0, 40000: 1, 65535: 1}),
-    ],
-)
-def test_mapping_of_a_black_and_white_mask(values, mapping, class_count):
-    assert images.mask_mapping(values, class_count) == mapping
-
-
-@pytest.mark.parametrize(
-    ("values", "class_count", "mapping"),
-    [
-        ([0, 2], 3, {0: 0, 2: 2}),
-        ([0, 127, 255], 3, {0: 0, 127: 1, 255: 2}),
-        ([128, 255], 3, {128: 1, 255: 2}),
-        ([0, 85, 170, 255], 4, {0: 0, 85: 1, 170: 2, 255: 3}),
-        ([63, 191], 5, {63: 1, 191: 3}),
-        ([255], 256, {255: 255}),
-    ],
-)
-def test_mapping_of_a_mask_of_several_classes(values, class_count, mapping):
-    assert images.mask_mapping(values, class_count) == mapping
-
-
-@pytest.mark.parametrize(
-    ("values", "class_count", "sentence"),
-    [
-        ([0, 1, 2], 2, "The mask holds the values 1, 2, but of 2 classes only 0 and one other are expected."),
-        ([0, 1, 3], 1, "The mask holds the values 1, 3, but of 1 class only 0 and one other are expected."),
-        ([0, 3], 3, "The mask holds the value 3, but the 3 classes have the values 0 to 2."),
-        ([0, 127, 200, 255], 3, "The mask holds the value 255, but the 3 classes have the values 0 to 2."),
-        ([-1, 0], 3, "The mask holds the value -1, but the 3 classes have the values 0 to 2."),
-        ([-5, 0], 2, "The mask holds the value -5; with up to two classes 0 and 255 are expected."),
-        ([0, 1, 99], 80, "The mask holds the value 99, but the 80 classes have the values 0 to 79."),
-    ],
-)
-def test_value_that_is_no_class_is_named(values, class_count, sentence):
-    with pytest.raises(JobFailure) as caught:
-        images.mask_mapping(values, class_count)
-    assert caught.value.message == sentence
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])

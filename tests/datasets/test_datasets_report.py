@@ -7,7 +7,7 @@ from PIL import Image
 from app.augment.parser import parse
 from app.augment.pipeline import Pipeline
 from app.datasets.images import read_image
-from app.datasets.report import DatasetReport, mask_class_count
+from app.datasets.report import DatasetReport, reads_masks
 from app.datasets.report_sample import SampleGauge
 from app.datasets.yaml_format import read_file
 from app.errors import InvalidInput
@@ -43,7 +43,7 @@ def described(folder, names, *, labels=None, splits="training: [0, 1, 2, 3], tes
 
 
 def report_on(folder, description, task="classification", channels=1, **options):
-    gauge = SampleGauge(lambda name: folder / name, channels, mask_class_count(description, task), LIMIT)
+    gauge = SampleGauge(lambda name: folder / name, channels, LIMIT, reads_masks=reads_masks(task))
     return DatasetReport(description, task, gauge, **options).make()
 
 
@@ -279,6 +279,57 @@ def test_masks_of_another_size_or_with_unknown_values_are_named(folder):
     assert [problem["file"] for problem in found(report, "missing")] == ["absent_mask.png"]
 
 
+def test_a_value_means_the_same_in_every_mask(folder):
+    """50 is a shade of black beside 255, also in a mask that holds nothing brighter."""
+    save(folder / "shades.png", np.tile([0, 50, 200, 255, 255], (12, 2)))
+    save(folder / "faint.png", np.tile([0, 50], (12, 5)))
+    labels = ["shades.png", "faint.png", "mask.png"]
+    splits = "training: [0, 1], test: [2]"
+    description = described(folder, numbered(3), labels=labels, splits=splits, head="classes: [cell]")
+
+    report = report_on(folder, description, task="segmentation")
+
+    assert report["masks"]["rule"] == {"threshold": 127, "classes": {}}
+    told = [problem["message"] for problem in found(report, "mask_values")]
+    assert told == [
+        "The masks hold 4 values from 0 to 255, as smoothed edges do: "
+        "those up to 127 are 'background', those above it 'cell'.",
+        "No value is above 50 in 'faint.png', so that all of it is 'background'; is that meant?",
+    ]
+    assert report["splits"]["training"]["classes"] == {"background": 2, "cell": 1}
+    assert report["masks"]["classes"][1]["area"] == round((72 + 60) / 360, 6)
+
+
+def test_masks_of_0_and_1_beside_others_of_0_and_255_are_told(folder):
+    save(folder / "ones.png", np.eye(12)[:, :10])
+    labels = ["ones.png", "mask.png"]
+    description = described(folder, numbered(2), labels=labels, splits="training: [0, 1]", head="classes: [cell]")
+
+    report = report_on(folder, description, task="segmentation")
+
+    assert report["masks"]["rule"] == {"threshold": None, "classes": {"0": 0, "1": 1, "255": 1}}
+    [told] = found(report, "mask_values")
+    assert told["severity"] == "warning" and "both 1 and 255 are 'cell'" in told["message"]
+
+
+def test_a_value_that_is_no_class_is_named_once_with_its_files(folder):
+    for name in ("x", "y"):
+        save(folder / f"{name}.png", np.tile([0, 1, 2, 3, 9], (12, 2)))
+    labels = ["x.png", "y.png", "x.png"]
+    description = described(
+        folder, numbered(3), labels=labels, splits="training: [0, 1, 2]", head="classes: [a, b, c, d]"
+    )
+
+    report = report_on(folder, description, task="segmentation")
+
+    [told] = found(report, "mask_values")
+    assert (told["severity"], told["file"]) == ("error", "x.png")
+    assert told["message"] == (
+        "The value 9 is no class in 'x.png', 'y.png', 'x.png'; the 4 classes have the values 0 to 3."
+    )
+    assert report["masks"]["rule"] is None
+
+
 def test_a_class_that_no_training_mask_shows_is_told(folder):
     save(folder / "m.png", np.eye(12)[:, :10])
     description = described(folder, ["0.png"], labels=["m.png"], splits="training: [0]", head="classes: [a, b, c]")
@@ -291,14 +342,14 @@ def test_a_class_that_no_training_mask_shows_is_told(folder):
 
 def test_a_stop_ends_the_look_without_a_report(folder):
     description = described(folder, numbered(6))
-    gauge = SampleGauge(lambda name: folder / name, 1, None, LIMIT)
+    gauge = SampleGauge(lambda name: folder / name, 1, LIMIT, reads_masks=False)
 
     assert DatasetReport(description, "classification", gauge).make(should_stop=lambda: True) is None
 
 
 def test_progress_counts_every_sample_once_and_in_order(folder):
     description = described(folder, numbered(10))
-    gauge = SampleGauge(lambda name: folder / name, 1, None, LIMIT)
+    gauge = SampleGauge(lambda name: folder / name, 1, LIMIT, reads_masks=False)
     seen = []
 
     DatasetReport(description, "classification", gauge).make(lambda done, total: seen.append((done, total)))

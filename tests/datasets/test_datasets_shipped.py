@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from mask_reading import read_mask
 from PIL import Image
 
 from app.datasets.checks import check_for_task, check_trainable
-from app.datasets.images import read_image, read_mask
+from app.datasets.images import read_image
 from app.datasets.shipped import main, make_digits, make_nuclei, make_once
 from app.datasets.yaml_format import read_file
 

@@ -257,6 +257,23 @@ def test_images_that_the_web_process_cannot_decode_have_pictures_after_the_check
     assert [row["split"] for row in samples(services, record["id"])] == ["training", "training", "test"]
 
 
+def test_masks_of_a_volume_are_laid_over_its_slices(services, data_root):
+    folder = data_root / "volumes"
+    for name, peak in (("images", 200), ("masks", 7)):
+        (folder / name).mkdir(parents=True)
+        volume = np.zeros((40, 30, 2), np.int16)
+        volume[20:, :, 1] = peak
+        nibabel.save(nibabel.Nifti1Image(volume, np.eye(4)), folder / name / "a.nii.gz")
+    record = register_dataset(services, "Organs", 2, str(folder))
+    assert run_check(services, record["check_process_id"]).state == "finished"
+    report = checking.dataset_report(services, record["id"])
+    assert report["masks"]["rule"]["classes"] == {"0": 0, "7": 1}
+
+    with Image.open(thumbnail(services, record["id"], 1, has_mask=True)) as picture:
+        red, green, _ = picture.getpixel((30, 15))
+        assert red > green + 40 and len(set(picture.getpixel((10, 15)))) == 1
+
+
 def test_a_report_of_errors_alone_names_how_many_there_are(services, dataset, projects):
     problems = [{"severity": "error", "message": f"Fault {index}."} for index in range(1000)]
     report = {"problems": problems, "problem_counts": {"error": 25_000, "warning": 0}}

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from app.datasets.masks import MaskRule
 from app.datasets.yaml_format import read_file
 from app.errors import JobFailure
 from app.settings import Settings
@@ -35,7 +36,7 @@ def loader_for(folder, *, config=None, indexes=range(11), **options):
     config = config or config_for()
     description = read_file(folder / "set.yml", 10_000)
     copies = LocalCopies(folder / "copies", Settings())
-    reader = SampleReader(description, folder, config, copies, max_pixels=10_000)
+    reader = SampleReader(description, folder, config, copies, 10_000, MaskRule({0: 0, 255: 1}))
     return Loader(reader, indexes, config, "training", **options)
 
 

@@ -3,6 +3,7 @@ import pytest
 from PIL import Image
 from test_training_loading import config_for, folder
 
+from app.datasets.masks import MaskRule
 from app.datasets.yaml_format import read_file
 from app.engines import get_engine
 from app.runs.layout import RunFolder
@@ -17,7 +18,8 @@ __all__ = ["folder"]
 
 def run(folder, indexes, config, should_stop=lambda: False):
     description = read_file(folder / "set.yml", 10_000)
-    reader = SampleReader(description, folder, config, LocalCopies(folder / "copies", Settings()), max_pixels=10_000)
+    copies = LocalCopies(folder / "copies", Settings())
+    reader = SampleReader(description, folder, config, copies, 10_000, MaskRule({0: 0, 1: 1, 2: 2}))
     run_folder = RunFolder(folder / "run")
     run_folder.outputs.mkdir(parents=True)
     lines = []
