@@ -1,5 +1,6 @@
 """Which kind of file a place lies in. The modules of the kinds, and their libraries, are loaded when one is met."""
 
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +15,7 @@ NIFTI_SUFFIXES = (".nii", ".nii.gz")
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 SLIDE_SUFFIXES = (".svs", ".ndpi", ".scn", ".mrxs", ".vms", ".vmu", ".svslide", ".bif")
 TIFF_SUFFIXES = (".tif", ".tiff")
+PLAIN_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 SLIDE_KEYS = ("level", "x", "y", "width", "height")
 KEYS = {
     "plain": WINDOW_KEYS,
@@ -48,7 +50,12 @@ class Source(NamedTuple):
     @property
     def kind(self) -> Kind:
         """The module of the kind."""
-        return cast(Kind, import_module(f"{formats.__name__}.{self.kind_name}"))
+        return _module(self.kind_name)
+
+
+@cache
+def _module(kind_name: str) -> Kind:
+    return cast(Kind, import_module(f"{formats.__name__}.{kind_name}"))
 
 
 def source_of(place: Path) -> Source:
@@ -78,6 +85,8 @@ def load_library(name: str, extra: str) -> ModuleType:
 def _kind_name(path: Path, part: str) -> str:
     """Judge by the name; only a name that tells nothing makes a look into the file necessary."""
     name = path.name.lower()
+    if name.endswith(PLAIN_SUFFIXES):  # most files, and a small one is decoded in the time that the rest takes
+        return "plain"
     if name.endswith(NIFTI_SUFFIXES):
         return "nifti"
     if name.endswith(SLIDE_SUFFIXES):
