@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from app.datasets import archives
 from app.datasets.archives import Limits
 from app.datasets.layouts import describe, find_base, find_description
+from app.datasets.other_files import refuse_other_kinds
 from app.datasets.places import inside_roots, is_url
 from app.datasets.yaml_format import read, write
 from app.errors import InvalidInput, TooLarge
@@ -58,7 +59,9 @@ def read_path(path: str, wanted: Wanted, services: Services) -> Source:
     found = inside_roots(path, settings.data_roots, allow_folder=True)
     if found.is_dir():
         return read_folder(found, path, wanted, settings)
-    return Source(_limited(found, settings), found.name, found.parent, path)
+    text = _limited(found, settings)
+    refuse_other_kinds(found.name, text)
+    return Source(text, found.name, found.parent, path)
 
 
 def read_folder(folder: Path, origin: str, wanted: Wanted, settings: Settings) -> Source:
@@ -102,6 +105,7 @@ def _read_url(url: str, services: Services) -> Source:
 def _read_uploaded_text(file_name: str, stream: BinaryIO, files: Path, settings: Settings) -> Source:
     text = stream.read(settings.max_description_bytes + 1)
     _check_size(len(text), file_name, settings)
+    refuse_other_kinds(file_name, text)
     description = read(text, file_name)
     for sample in description.samples:
         for location in (*sample.location, *filter(None, [sample.mask])):
