@@ -67,13 +67,15 @@ class JobFailure(ToolkitError):
 class Problem:
     """One fault of a text or file that a user wrote.
 
-    `line` and `column` count from 1; `None` where the fault has no single place.
+    `line` and `column` count from 1; `None` where the fault has no single place. `excerpt` is the line of the text, or
+    what surrounds the place in a long one, and below it a caret under the column: two lines to show in fixed width.
     """
 
     message: str
     line: int | None = None
     column: int | None = None
     key: str | None = None
+    excerpt: str | None = None
 
     def __str__(self) -> str:
         place = "" if self.line is None else f"line {self.line}"

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from app.augment.rules import expected, nearest, problem_of_combination, problem_of_name, problem_of_value
 from app.augment.signatures import CONTAINERS, ONE_OF, OPERATIONS, SEQUENTIAL, Augmentation, Signature, Value
-from app.augment.tokens import Token, quoted, tokenize
+from app.augment.tokens import Token, excerpt, lines_of, quoted, tokenize
 from app.errors import AugmentationError, Problem
 
 LONGEST_TEXT = 64 * 1024
@@ -30,8 +30,8 @@ def parse(text: str) -> Augmentation:
     """
     if len(text) > LONGEST_TEXT:
         message = f"The text has {len(text)} characters; at most {LONGEST_TEXT} are read."
-        raise AugmentationError([Problem(message, 1, 1)])
-    parser = _Parser(tokenize(text))
+        raise AugmentationError([_problem(message, lines_of(text[:LONGEST_TEXT]), 1, 1)])
+    parser = _Parser(text)
     augmentation = parser.read()
     if parser.problems:
         raise AugmentationError(sorted(parser.problems, key=lambda problem: (problem.line or 0, problem.column or 0)))
@@ -74,10 +74,11 @@ class _TooManyProblems(Exception):
 
 
 class _Parser:
-    """Walk once over the tokens, collecting problems; after one, go on where the next thing can start."""
+    """Walk once over the tokens of a text, collecting problems; after one, go on where the next thing can start."""
 
-    def __init__(self, tokens: list[Token]):
-        self.tokens = tokens
+    def __init__(self, text: str):
+        self.lines = lines_of(text)
+        self.tokens = tokenize(text)
         self.position = 0
         self.problems: list[Problem] = []
 
@@ -111,7 +112,7 @@ class _Parser:
             self.position += 1
 
     def _report(self, message: str, token: Token) -> None:
-        self.problems.append(Problem(message, token.line, token.column))
+        self.problems.append(_problem(message, self.lines, token.line, token.column))
         if len(self.problems) >= MOST_PROBLEMS:
             raise _TooManyProblems
 
@@ -270,6 +271,10 @@ class _Parser:
             return value
         self._report(f"{label}: {quoted(token)} is too large for a number.", token)
         return None
+
+
+def _problem(message: str, lines: list[str], line: int, column: int) -> Problem:
+    return Problem(message, line, column, excerpt=excerpt(lines[line - 1], column))
 
 
 def _is_end(token: Token) -> bool:

@@ -11,6 +11,7 @@ _PIECE = re.compile(
 _NUMBER = re.compile(r"[+-]?(?:\d++(?:\.\d*+)?+|\.\d++)(?:[eE][+-]?\d++)?+", re.ASCII)
 _WORD = re.compile(r"[A-Za-z_]\w*+", re.ASCII)
 _LONGEST_QUOTE = 40
+_EXCERPT_BEFORE, _EXCERPT_AFTER = 60, 40
 
 
 class Token(NamedTuple):
@@ -27,8 +28,24 @@ class Token(NamedTuple):
 
 def tokenize(text: str) -> list[Token]:
     """Cut a text; the last token is always of the kind nothing."""
-    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-    return list(_tokens(text))
+    return list(_tokens(_with_plain_line_ends(text)))
+
+
+def lines_of(text: str) -> list[str]:
+    """Cut a text into the lines that tokens count."""
+    return _with_plain_line_ends(text).split("\n")
+
+
+def excerpt(line: str, column: int) -> str:
+    """Show a line, or what surrounds the column in a long one, and below it a caret under the column."""
+    start = column - 1 - _EXCERPT_BEFORE
+    start = start if start > len("...") else 0
+    end = column - 1 + _EXCERPT_AFTER
+    before = ("..." if start else "") + line[start : column - 1]
+    after = line[column - 1 : end] + ("..." if len(line) > end else "")
+    # A tab or a control character takes one column here, so that the caret stands where it should.
+    shown = "".join(character if character.isprintable() else " " for character in before + after)
+    return f"{shown.rstrip()}\n{' ' * len(before)}^"
 
 
 def shortened(text: str) -> str:
@@ -39,6 +56,10 @@ def shortened(text: str) -> str:
 def quoted(token: Token) -> str:
     """Show a token in a message."""
     return "the end of the text" if token.kind == "nothing" else shortened(token.text)
+
+
+def _with_plain_line_ends(text: str) -> str:
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _tokens(text: str) -> Iterator[Token]:

@@ -185,6 +185,22 @@ def test_the_error_carries_every_sentence_for_the_api():
     }
 
 
+@pytest.mark.parametrize(
+    ("text", "excerpt"),
+    [
+        ("AugFlip p=2", "AugFlip p=2\n          ^"),
+        ("\ufeffAugFlip\r\n\tp=2 # twice\r\n", " p=2 # twice\n   ^"),
+        ("OneOfAugmentationContainer\nAugFlip\n", "\n^"),
+        (f"AugFlip {' ' * 52} p=2", f"AugFlip {' ' * 52} p=2\n{' ' * 63}^"),
+        (f"AugFlip {' ' * 53} p=2", f"...lip {' ' * 53} p=2\n{' ' * 63}^"),
+        (f"AugFlip p=2 {'# ' * 99}", f"AugFlip p=2 {'# ' * 19}...\n          ^"),
+        ("AugFlip p=2".ljust(LONGEST_TEXT + 1), f"AugFlip p=2{' ' * 29}...\n^"),
+    ],
+)
+def test_each_problem_shows_its_line_with_a_caret(text, excerpt):
+    assert problems_of(text)[0].excerpt == excerpt
+
+
 def nested(depth):
     return f"{SEQUENTIAL}\n" * depth + "end\n" * depth
 
@@ -287,5 +303,6 @@ def test_any_text_is_read_or_refused_with_places_inside_it(text):
         for problem in error.problems:
             assert 1 <= problem.line <= len(lines)
             assert 1 <= problem.column <= len(lines[problem.line - 1]) + 1
+            assert problem.excerpt.count("\n") == 1
     else:
         assert parse(to_text(augmentation)) == augmentation
