@@ -1,5 +1,9 @@
 """How large a request's body may be, and what becomes of one that is not read to its end."""
 
+from contextlib import suppress
+from functools import partial
+from typing import IO
+
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
@@ -36,11 +40,17 @@ def limit_bodies(app: Flask, max_body_bytes: int, max_upload_bytes: int) -> None
             raise RequestEntityTooLarge
 
     @app.after_request
-    def drain(response: Response) -> Response:
-        # A connection that is closed on a client in the middle of its upload is a "broken pipe" there, not a 413.
+    def drain_later(response: Response) -> Response:
+        # A connection that is closed on a client in the middle of its upload is a "broken pipe" there, not a 413. The
+        # answer goes first: some clients wait for it before they send anything.
         if response.status_code == 413:
-            stream, left = request.environ["wsgi.input"], DRAINED_BYTES
-            while left > 0 and (chunk := stream.read(min(CHUNK_BYTES, left))):
-                left -= len(chunk)
             response.headers["Connection"] = "close"
+            response.call_on_close(partial(_drain, request.environ["wsgi.input"]))
         return response
+
+
+def _drain(stream: IO[bytes]) -> None:
+    left = DRAINED_BYTES
+    with suppress(Exception):  # the client may leave meanwhile; nobody is there to be told
+        while left > 0 and (chunk := stream.read(min(CHUNK_BYTES, left))):
+            left -= len(chunk)

@@ -27,7 +27,7 @@ class RequestParser(FlaskParser):
         if req.mimetype == FORM_TYPES[0] and req.get_data().lstrip().startswith(b"{"):
             return read_object(req.get_data())  # `curl -d` says that JSON is a form, unless it is told otherwise
         if req.mimetype in FORM_TYPES:
-            return {**req.form.to_dict(), **req.files.to_dict()}
+            return _read_form(req)
         if is_json_request(req):
             return read_object(req.get_data())
         if not req.mimetype and not req.get_data():
@@ -46,6 +46,17 @@ class RequestParser(FlaskParser):
         message = sentences[0] + (f" (and {more} more fault{'s' * (more > 1)})" if more else "")
         is_lacking = any(MISSING in found for found in faults.values())
         raise (MalformedRequest if is_lacking else InvalidInput)(message, faults) from error
+
+
+def _read_form(req: flask.Request) -> dict[str, Any]:
+    """Return the fields of a form; of a repeated one the first, but of files there is one or none."""
+    if req.mimetype == FORM_TYPES[1] and not req.mimetype_params.get("boundary"):
+        advice = "leave this header to the program that sends the form"
+        raise MalformedRequest(f"The Content-Type of the form names no boundary; {advice}.")
+    for name, files in req.files.lists():
+        if len(files) > 1:
+            raise InvalidInput.at(name, f"The form brings {len(files)} files as {name!r}; send one.")
+    return {**req.form.to_dict(), **req.files.to_dict()}
 
 
 def read_object(content: bytes) -> dict[str, Any]:

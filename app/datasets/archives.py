@@ -10,7 +10,6 @@ import re
 import stat
 import tarfile
 import tempfile
-import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO
 
+from app.datasets.places import same_anywhere
 from app.errors import InvalidInput, TooLarge
 from app.files import unavailable
 
@@ -36,7 +36,7 @@ FREE_BYTES = 16 * 1024**2  # below it nobody asks how well an archive was compre
 DRIVE = re.compile(r"[A-Za-z]:")
 JUNK = re.compile(r"(^|/)(__MACOSX(/|$)|\._|\.DS_Store$|Thumbs\.db$)")
 
-DAMAGED = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, UnicodeDecodeError)
+DAMAGED = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, ValueError, OverflowError)
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def _zip_members(file: BinaryIO, limits: Limits) -> Iterator[Sequence[Member]]:
 
 def _zip_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Iterator[Member]:
     """Yield the member, or nothing for a folder; both are judged."""
-    path = _safe_path(entry.filename)
+    path = _safe_path(entry.orig_filename)  # zipfile itself cuts a name off at a NUL
     mode = stat.S_IFMT(entry.external_attr >> 16)
     if mode not in (0, stat.S_IFREG, stat.S_IFDIR):
         raise _refused(path, "is a link or a device; only files and folders are unpacked")
@@ -189,6 +189,8 @@ def _tar_member(archive: tarfile.TarFile, entry: tarfile.TarInfo) -> Iterator[Me
     path = _safe_path(entry.name)
     if not (entry.isreg() or entry.isdir()) or entry.issparse():
         raise _refused(path, "is a link, a device or a file with holes; only files and folders are unpacked")
+    if entry.size < 0:
+        raise _refused(path, "is damaged: its size is negative")
     if entry.isreg() and not JUNK.search(path):
         yield Member(path, entry.size, lambda: archive.extractfile(entry))  # type: ignore[arg-type, return-value]
 
@@ -216,19 +218,14 @@ def _check_paths(paths: Sequence[str]) -> None:
     """Make sure that no two members would be one file, on file systems that ignore case too."""
     seen: dict[str, str] = {}
     for path in paths:
-        key = _anywhere(path)
+        key = same_anywhere(path)
         if key in seen:
             raise _refused(path, f"and {seen[key]!r} are one file on many systems; rename one of the two")
         seen[key] = path
     for path in paths:
         for folder in PurePosixPath(path).parents:
-            if _anywhere(str(folder)) in seen:
+            if same_anywhere(str(folder)) in seen:
                 raise _refused(path, f"lies in {str(folder)!r}, which is a file")
-
-
-def _anywhere(path: str) -> str:
-    """Return what is the same for paths that are the same on some file system."""
-    return unicodedata.normalize("NFC", path).casefold()
 
 
 def _write(members: Sequence[Member], folder: Path, limits: Limits, packed_bytes: int) -> None:

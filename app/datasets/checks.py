@@ -160,7 +160,8 @@ def _locations(members: Iterable[tuple[int, Sample]]) -> Iterator[tuple[str, str
 def _tell(found: Sequence[tuple[str, str]], fault: str, problems: Problems) -> None:
     """Name the first few and count the rest: a moved folder is one problem, not ten thousand."""
     for key, location in found[:MOST_NAMED]:
-        problems.add(key, f"{fault}: {shorten(location, 200)}.")
+        advice = "; folders are separated by / here" if "\\" in location else ""
+        problems.add(key, f"{fault}: {shorten(location, 200)}{advice}.")
     if len(found) > MOST_NAMED:
         more = len(found) - MOST_NAMED
         problems.add("images", f"{'have' if more > 1 else 'has'} {more} more such locations: the location {fault}.")

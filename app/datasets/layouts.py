@@ -1,64 +1,52 @@
 """Make a description of a folder that has none, from the names of its folders and files.
 
-For classification `class_name/image.png`, for segmentation `images/` and `masks/` with files of the same names. Both
-may lie in folders named after splits (`train/`, `val/`, `test/`); otherwise the split is drawn at random. Of a NIfTI
-volume each slice is an image, and all of them come into the same split.
+For classification `class_name/image.png`, for segmentation `images/` and `masks/` with files of the same names, or
+masks beside their images. All may lie in folders named after splits (`train/`, `val/`, `test/`); otherwise the split is
+drawn at random. Of a NIfTI volume each slice is an image, and all of them come into the same split.
 """
 
 import math
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 from app.datasets.checks import CLASSIFICATION
 from app.datasets.description import Description, Sample
+from app.datasets.folders import (
+    MOST_FILES,
+    content_shown,
+    entries,
+    holds_images,
+    images_below,
+    is_image,
+    named,
+    natural_order,
+    refuse_more_than,
+)
 from app.datasets.formats.kinds import NIFTI_SUFFIXES
 from app.datasets.formats.nifti_header import volume_shape
-from app.datasets.problems import names_shown, shorten
+from app.datasets.mask_names import is_named_as_mask, masks_beside, pair
+from app.datasets.places import same_anywhere
+from app.datasets.problems import shorten
 from app.datasets.splits import USUAL_FRACTIONS, divide
-from app.datasets.yaml_samples import IMAGE_SUFFIXES
-from app.errors import InvalidInput, TooLarge
+from app.errors import InvalidInput
 
 SEED = 0
-MOST_FILES = 300_000
-MOST_NAMED = 3
-DESCRIPTION_SUFFIXES = (".yml", ".yaml")
-SPLIT_OF_FOLDER = {
-    "train": "training",
-    "training": "training",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-    "testing": "test",
+SPLIT_NAMES = {
+    "training": re.compile(r"train(ing)?(set|data)?"),
+    "validation": re.compile(r"(val|valid|validate|validation)(set|data)?"),
+    "test": re.compile(r"test(ing)?(set|data)?"),
 }
-IMAGE_FOLDERS = ("images", "image", "imgs")
-MASK_FOLDERS = ("masks", "mask", "labels")
-MASK_ENDINGS = ("", "_mask", "-mask", "_segmentation", "_seg")
+IMAGE_FOLDER = re.compile(r"(images?|imgs?|jpegimages|inputs?|photos?|pictures?|scans?)")
+MASK_FOLDER = re.compile(
+    r"(masks?|labels?|annotations?|gts?|groundtruths?|segmentations?|segs?|targets?|segmentationclass|manual)"
+)
+SEPARATORS = re.compile(r"[-_. ]")
+UNLABELLED_SPLIT = "test"
 MASK_CLASS = "foreground"
 VOLUME = "volume"  # the feature that keeps the slices of one together
 
-
-def find_base(folder: Path) -> Path:
-    """Return the folder where a dataset begins: that which has more in it than one other folder."""
-    while True:
-        entries = _entries(folder)
-        if len(entries) != 1 or not entries[0].is_dir() or entries[0].is_symlink():
-            return folder
-        folder = entries[0]
-
-
-def find_description(base: Path) -> Path | None:
-    """Return the one YAML file of a folder, None if it has none.
-
-    Raises:
-        InvalidInput: naming them, if there are several.
-    """
-    found = [path for path in _entries(base) if path.suffix.lower() in DESCRIPTION_SUFFIXES and path.is_file()]
-    if len(found) > 1:
-        names = ", ".join(path.name for path in found[:10])
-        raise InvalidInput(f"The folder has {len(found)} YAML files, {names}; one is expected.")
-    return found[0] if found else None
+Members = list[tuple[str, str | None]]  # the location of each image, and its class or the location of its mask
 
 
 def describe(base: Path, task_name: str, name: str) -> Description:
@@ -70,29 +58,25 @@ def describe(base: Path, task_name: str, name: str) -> Description:
         name: of the dataset.
 
     Raises:
-        InvalidInput: if the folder is laid out in another way, or an image lacks its mask.
+        InvalidInput: if the folder is laid out in another way, an image lies beside the folders of the layout, or lacks
+            its mask.
         TooLarge: for more files than a description should list.
     """
-    parts = _split_folders(base) or {"": base}
-    find = _classes_in if task_name.casefold() == CLASSIFICATION else _masks_in
-    found = [(split, find(part, base)) for split, part in parts.items()]
-    labels = sorted({label for _, members in found for _, label in members})
-    is_classification = find is _classes_in
-    if is_classification and len(labels) < 2:
-        raise _no_classes(base, base)
-    classes = tuple(labels) if is_classification else (MASK_CLASS,)
+    is_classification = task_name.casefold() == CLASSIFICATION
+    found = _by_split(base, _classes_in) if is_classification else _mask_parts(base)
+    classes = _class_names(found, base) if is_classification else (MASK_CLASS,)
     samples: list[Sample] = []
     splits: dict[str, tuple[int, ...]] = {}
-    for split, members in found:
+    for split, members in found.items():
         start = len(samples)
         for location, label in members:
             samples += _samples_of(base, location, label, classes if is_classification else ())
-            _refuse_more_than(MOST_FILES, samples)
+            refuse_more_than(MOST_FILES, samples)
         splits[split] = tuple(range(start, len(samples)))
     features = (VOLUME,) if any(sample.values for sample in samples) else ()
     if "" in splits:
         splits = _drawn(samples, VOLUME if features else None)
-    return Description(name, _origin(parts), classes, features, tuple(samples), splits)
+    return Description(name, _origin(found), classes, features, tuple(samples), splits)
 
 
 def _drawn(samples: Sequence[Sample], group_by: str | None) -> dict[str, tuple[int, ...]]:
@@ -104,16 +88,18 @@ def _drawn(samples: Sequence[Sample], group_by: str | None) -> dict[str, tuple[i
     return {split: members for split, members in drawn.items() if members}
 
 
-def _samples_of(base: Path, location: str, label: str, classes: Sequence[str]) -> Iterator[Sample]:
+def _samples_of(base: Path, location: str, label: str | None, classes: Sequence[str]) -> Iterator[Sample]:
     """Yield the sample of an image, or of each slice of a volume; without classes the label is its mask's location."""
     count = _slice_count(base, location)
     values: dict[str, object] = {VOLUME: location} if count > 1 else {}
-    if not classes and (own := _slice_count(base, label)) != count:
+    if label and not classes and (own := _slice_count(base, label)) != count:
         counts = f"{shorten(location)} has {_slices(count)} and its mask {shorten(label)} {_slices(own)}"
         raise InvalidInput(f"{counts}; a mask has a slice for each of its volume's.")
     for index in range(count):
         part = f"#slice={index}" if count > 1 else ""
-        if classes:
+        if label is None:
+            yield Sample((location + part,), values=values)
+        elif classes:
             yield Sample((location + part,), (classes.index(label),), values=values)
         else:
             yield Sample((location + part,), None, label + part, values)
@@ -133,130 +119,161 @@ def _slices(count: int) -> str:
     return "1 slice" if count == 1 else f"{count} slices"
 
 
-def _refuse_more_than(most: int, found: Sequence) -> None:
-    if len(found) > most:
-        raise TooLarge(f"The folder has more than {most:,} images; describe the dataset by a YAML file.")
-
-
-def _origin(parts: Mapping[str, Path]) -> str:
+def _origin(parts: Mapping[str, Members]) -> str:
     if "" in parts:
         return f"Described by its folders; split at random with seed {SEED}."
     return "Described by its folders, which say the splits too."
 
 
-def _split_folders(base: Path) -> dict[str, Path]:
-    """Return the folders that are named after splits, if all folders are; else none."""
-    folders = [path for path in _entries(base) if path.is_dir()]
-    named = {SPLIT_OF_FOLDER.get(path.name.casefold(), ""): path for path in folders}
-    if "" in named or len(named) < len(folders):
+def _by_split(base: Path, find: Callable[[Path, Path], Members]) -> dict[str, Members]:
+    """Return what is found in each folder that is named after a split; without such, all of it under an empty name."""
+    parts = _split_folders(base, base)
+    if not parts:
+        return {"": find(base, base)}
+    return {split: _unlabelled(split, part, base) or find(part, base) for split, part in parts.items()}
+
+
+def _split_folders(folder: Path, base: Path) -> dict[str, Path]:
+    """Return the folders that are named after splits; none where such a name may be that of a class.
+
+    Raises:
+        InvalidInput: if there are others beside them, or two for one split.
+    """
+    folders = [path for path in entries(folder) if path.is_dir() and holds_images(path)]
+    split_of = {path: _split_name(path.name) for path in folders}
+    is_split = any(split and any(inner.is_dir() for inner in entries(path)) for path, split in split_of.items())
+    if not is_split and (not folders or not all(split_of.values())):
         return {}
-    return {split: named[split] for split in USUAL_FRACTIONS if split in named}
+    found: dict[str, Path] = {}
+    for path, split in split_of.items():
+        if split is None:
+            others = ", ".join(other.name for other, split in split_of.items() if split)
+            raise InvalidInput(f"{_shown(path, base)} lies beside {others}; its images belong into one of these.")
+        if split in found:
+            both = f"{found[split].name!r} and {path.name!r}"
+            raise InvalidInput(f"{both} are two folders for the {split} split; put their images into one.")
+        found[split] = path
+    _refuse_images_in(folder, base, "the folders of the splits; move them into these")
+    return {split: found[split] for split in SPLIT_NAMES if split in found}
 
 
-def _classes_in(part: Path, base: Path) -> list[tuple[str, str]]:
+def _split_name(folder_name: str) -> str | None:
+    plain = SEPARATORS.sub("", folder_name.casefold())
+    return next((split for split, pattern in SPLIT_NAMES.items() if pattern.fullmatch(plain)), None)
+
+
+def _unlabelled(split: str, part: Path, base: Path) -> Members:
+    """Return the images of a test split that nobody labelled: they lie in its folder, or in `images/` alone."""
+    inner = [path for path in entries(part) if path.is_dir()]
+    is_bare = not inner or (len(inner) == 1 and _is_called(inner[0].name, IMAGE_FOLDER))
+    if split != UNLABELLED_SPLIT or not is_bare:
+        return []
+    locations = images_below(part, base)
+    return [] if any(map(is_named_as_mask, locations)) else [(location, None) for location in locations]
+
+
+def _classes_in(part: Path, base: Path) -> Members:
     """Return location and class name of each image that lies in a folder named after its class."""
-    members = [
-        (location, folder.name) for folder in _entries(part) if folder.is_dir() for location in _images(folder, base)
-    ]
+    members: Members = []
+    for folder in entries(part):
+        if folder.is_dir():
+            locations = images_below(folder, base)
+            if not locations and not entries(folder):
+                advice = "put the images of its class into it, or remove it"
+                raise InvalidInput(f"{_shown(folder, base)} is empty; {advice}.")
+            members += [(location, folder.name) for location in locations]
     if not members:
         raise _no_classes(part, base)
+    _refuse_images_in(part, base, "the folders of the classes; move each into that of its class")
+    if masks := masks_beside([location for location, _ in members]):
+        image, mask = masks[0]
+        advice = "keep masks out of the folders of the classes"
+        raise InvalidInput(f"{shorten(mask)} seems to be the mask of {shorten(image)}, not an image; {advice}.")
     return members
+
+
+def _class_names(found: Mapping[str, Members], base: Path) -> tuple[str, ...]:
+    labels = sorted({label for members in found.values() for _, label in members if label}, key=natural_order)
+    if len(labels) < 2:
+        raise _no_classes(base, base)
+    if len(labels) == 2 and any(_are_pair(labels[place], labels[1 - place]) for place in (0, 1)):
+        advice = "register it for segmentation, or name folders after classes"
+        raise InvalidInput(f"The folders {labels[0]!r} and {labels[1]!r} are images and their masks; {advice}.")
+    spelt: dict[str, str] = {}
+    for label in labels:
+        if (other := spelt.setdefault(same_anywhere(label), label)) != label:
+            raise InvalidInput(f"The classes {other!r} and {label!r} are spelt alike; give their folders one name.")
+    return tuple(labels)
+
+
+def _are_pair(image_folder: str, mask_folder: str) -> bool:
+    return _is_called(image_folder, IMAGE_FOLDER) and _is_called(mask_folder, MASK_FOLDER)
 
 
 def _no_classes(part: Path, base: Path) -> InvalidInput:
     return InvalidInput(
         f"{_shown(part, base)} has no YAML file and is not laid out as class_name/image.png with at least 2 classes; "
-        f"{_found(part)}"
+        f"{content_shown(part)}"
     )
 
 
-def _masks_in(part: Path, base: Path) -> list[tuple[str, str]]:
-    """Return location and mask of each image below `images/` whose name a file below `masks/` has too."""
-    folders = {path.name.casefold(): path for path in _entries(part) if path.is_dir()}
-    image_folder = next((folders[name] for name in IMAGE_FOLDERS if name in folders), None)
-    mask_folder = next((folders[name] for name in MASK_FOLDERS if name in folders), None)
-    if image_folder is None or mask_folder is None:
+def _mask_parts(base: Path) -> dict[str, Members]:
+    """Return location and mask of each image; the splits may be named above or below `images/` and `masks/`."""
+    image_folder, mask_folder = _one_called(base, IMAGE_FOLDER), _one_called(base, MASK_FOLDER)
+    inner = _split_folders(image_folder, base) if image_folder and mask_folder else {}
+    if not inner or not mask_folder:
+        return _by_split(base, _masks_in)
+    masks = {_split_name(path.name): path for path in entries(mask_folder) if path.is_dir()}
+    found: dict[str, Members] = {}
+    for split, folder in inner.items():
+        if split in masks:
+            found[split] = _paired(folder, masks[split], base)
+        elif not (members := _unlabelled(split, folder, base)):
+            raise InvalidInput(f"{_shown(folder, base)} has no folder of masks of its name in {mask_folder.name!r}.")
+        else:
+            found[split] = members
+    return found
+
+
+def _masks_in(part: Path, base: Path) -> Members:
+    """Return location and mask of each image below `images/` whose name a file below `masks/`, or beside it, has."""
+    image_folder, mask_folder = _one_called(part, IMAGE_FOLDER), _one_called(part, MASK_FOLDER)
+    if image_folder and mask_folder:
+        return _paired(image_folder, mask_folder, base)
+    locations = [] if image_folder or mask_folder else images_below(part, base)
+    if not masks_beside(locations):
         raise InvalidInput(
-            f"{_shown(part, base)} has no YAML file and is not laid out as images/ and masks/; {_found(part)}"
+            f"{_shown(part, base)} has no YAML file and is not laid out as images/ and masks/; {content_shown(part)}"
         )
-    images = _by_stem(_images(image_folder, base), image_folder.relative_to(base))
-    masks = _by_stem(_images(mask_folder, base), mask_folder.relative_to(base))
-    pairs = {stem: next((stem + ending for ending in MASK_ENDINGS if stem + ending in masks), None) for stem in images}
-    _complain([images[stem] for stem, mask in pairs.items() if mask is None], "no mask of the same name")
-    _complain([masks[stem] for stem in masks if stem not in set(pairs.values())], "no image of the same name")
+    masks = [location for location in locations if is_named_as_mask(location)]
+    return list(pair([location for location in locations if not is_named_as_mask(location)], masks))
+
+
+def _paired(image_folder: Path, mask_folder: Path, base: Path) -> Members:
+    places = [folder.relative_to(base).as_posix() for folder in (image_folder, mask_folder)]
+    images, masks = images_below(image_folder, base), images_below(mask_folder, base)
     if not images:
-        raise InvalidInput(f"{_shown(image_folder, base)} has no image; {_found(image_folder)}")
-    return [(images[stem], masks[mask]) for stem, mask in pairs.items() if mask is not None]
+        raise InvalidInput(f"{_shown(image_folder, base)} has no image; {content_shown(image_folder)}")
+    return list(pair(images, masks, *places))
 
 
-def _by_stem(locations: Iterable[str], folder: Path) -> dict[str, str]:
-    """Return locations by their path below the folder without what follows the first dot of the name."""
-    found: dict[str, str] = {}
-    for location in locations:
-        path = PurePosixPath(location).relative_to(folder)
-        stem = (path.parent / _stem(path.name)).as_posix()
-        if stem in found:
-            raise InvalidInput(
-                f"{shorten(found[stem])} and {shorten(location)} have one name, by which masks are found."
-            )
-        found[stem] = location
-    return found
+def _one_called(folder: Path, names: re.Pattern[str]) -> Path | None:
+    found = [path for path in entries(folder) if path.is_dir() and _is_called(path.name, names)]
+    if len(found) > 1:
+        both = " and ".join(repr(path.name) for path in found[:2])
+        raise InvalidInput(f"{both} are both named as the folder of images or of masks; keep one of them.")
+    return found[0] if found else None
 
 
-def _stem(file_name: str) -> str:
-    stem = PurePosixPath(file_name).stem
-    return PurePosixPath(stem).stem if stem.lower().endswith(".nii") else stem
+def _is_called(folder_name: str, names: re.Pattern[str]) -> bool:
+    return names.fullmatch(SEPARATORS.sub("", folder_name.casefold())) is not None
 
 
-def _complain(locations: Sequence[str], fault: str) -> None:
-    if locations:
-        shown = ", ".join(shorten(location) for location in locations[:MOST_NAMED])
-        more = f" and {len(locations) - MOST_NAMED} more" if len(locations) > MOST_NAMED else ""
-        verb = "have" if len(locations) > 1 else "has"
-        raise InvalidInput(f"{shown}{more} {verb} {fault}.")
-
-
-def _images(folder: Path, base: Path) -> list[str]:
-    """Return the locations, relative to the base, of all images below a folder, in the order of their names."""
-    found = []
-    _refuse_link(folder, base)
-    for place, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in folders:
-            _refuse_link(Path(place, name), base)
-        for name in sorted(files):
-            if not name.startswith(".") and PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES:
-                found.append(_text_of(Path(place, name).relative_to(base)))
-        _refuse_more_than(MOST_FILES, found)
-    return found
-
-
-def _refuse_link(folder: Path, base: Path) -> None:
-    """Refuse a link to a folder: it may lead in a circle, and leaving its images out without a word would be worse."""
-    if folder.is_symlink():
-        shown = folder.relative_to(base).as_posix()
-        raise InvalidInput(f"{shorten(shown)} is a link to a folder, which is not followed; use a YAML file for links.")
-
-
-def _text_of(location: Path) -> str:
-    text = location.as_posix()
-    if not text.isprintable():
-        raise InvalidInput(f"The file name {shorten(text)} cannot be written in UTF-8 text; rename the file.")
-    return text
-
-
-def _entries(folder: Path) -> list[Path]:
-    """Return what is in a folder and not hidden, in the order of the names."""
-    try:
-        return sorted(path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX")))
-    except OSError as error:
-        raise InvalidInput(f"The folder {str(folder)!r} cannot be read: {error.strerror}.") from error
+def _refuse_images_in(folder: Path, base: Path, where: str) -> None:
+    found = [path.relative_to(base).as_posix() for path in entries(folder) if path.is_file() and is_image(path)]
+    if found:
+        raise InvalidInput(f"{named(found)} {'lie' if len(found) > 1 else 'lies'} beside {where}.")
 
 
 def _shown(part: Path, base: Path) -> str:
     return "The folder" if part == base else f"The folder {part.relative_to(base).as_posix()!r}"
-
-
-def _found(folder: Path) -> str:
-    names = [path.name + "/" * path.is_dir() for path in _entries(folder)]
-    return names_shown(names) if names else "it is empty."

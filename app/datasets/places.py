@@ -2,6 +2,7 @@
 
 import os
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from urllib.parse import quote, urljoin
@@ -14,6 +15,11 @@ PART = re.compile(r"#[a-z]+=[^#/]*\Z")
 
 def is_url(location: str) -> bool:
     return URL.match(location) is not None
+
+
+def same_anywhere(path_text: str) -> str:
+    """Return what is the same for paths that are the same on some file system."""
+    return unicodedata.normalize("NFC", path_text).casefold()
 
 
 def resolve(location: str, folder: Path | str) -> Path | str:

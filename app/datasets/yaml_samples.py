@@ -13,6 +13,7 @@ SAMPLE_KEYS = ("location", "label", "values")
 IMAGE_SUFFIXES = frozenset([".png", ".jpg", ".jpeg", ".jpe", ".jp2", ".bmp", ".dib", ".tif", ".tiff", ".webp", ".gif"])
 IMAGE_SUFFIXES |= frozenset([".pgm", ".ppm", ".pbm", ".pnm", ".dcm", ".nii", ".gz", ".svs", ".ndpi", ".mha", ".mhd"])
 IMAGE_SUFFIXES |= frozenset([".dicom", ".ima", ".scn", ".mrxs", ".vms", ".vmu", ".svslide", ".bif"])
+IMAGE_SUFFIXES |= frozenset([".heic", ".heif", ".avif", ".jxl", ".j2k", ".psd", ".npy", ".nrrd", ".czi"])  # not read
 INTEGER = re.compile(r"[-+]?(?:0x[0-9a-fA-F]{1,18}|[0-9]{1,18})")
 NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 

@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 from app.datasets import archives
 from app.datasets.archives import Limits
-from app.datasets.layouts import describe, find_base, find_description
+from app.datasets.folders import find_base, find_description
+from app.datasets.layouts import describe
 from app.datasets.other_files import refuse_other_kinds
 from app.datasets.places import inside_roots, is_url
 from app.datasets.yaml_format import read, write
@@ -75,7 +76,7 @@ def read_folder(folder: Path, origin: str, wanted: Wanted, settings: Settings) -
     if found is not None:
         if found.is_symlink():
             inside_roots(str(found), settings.data_roots)
-        return Source(_limited(found, settings), found.name, base, origin)
+        return Source(_limited(found, settings), found.name, found.parent, origin)
     text = write(describe(base, wanted.task_name, wanted.name)).encode()
     return Source(text, Path(origin).name or "dataset", base, origin)
 

@@ -12,7 +12,8 @@ from app.datasets.splits import USUAL_FRACTIONS, Splits, divide, fold_fractions
 from app.datasets.yaml_format import write
 from app.errors import InvalidInput
 from app.jobs.dataset_sources import Source
-from app.jobs.registration import draft_folder, store
+from app.jobs.drafts import draft_folder
+from app.jobs.registration import store
 from app.jobs.request_checks import opened_description
 from app.jobs.services import Services
 
@@ -48,7 +49,7 @@ def split_dataset(services: Services, dataset_id: int, request: Mapping) -> dict
         "version_of": dataset_id,
         "split_settings": wishes,
     }
-    with draft_folder(services) as draft:
+    with draft_folder(services.storage.datasets) as draft:
         return store(services, draft, entry, source, version)
 
 

@@ -1,5 +1,6 @@
 """What a new storage folder is filled with; a second time it changes nothing that a user edited or deleted."""
 
+from app.jobs.drafts import remove_abandoned
 from app.jobs.registration import register_shipped
 from app.jobs.services import Services
 from app.repositories.seeds import seed
@@ -8,8 +9,11 @@ from app.repositories.seeds import seed
 def initialise(services: Services) -> None:
     """Add the tasks, properties, models, allowed properties and shipped datasets that were never added before.
 
+    What a killed web process left of a dataset is removed.
+
     Raises:
         StorageUnavailable: when the storage folder cannot be written.
     """
     seed(services.database)
+    remove_abandoned(services.storage.datasets)
     register_shipped(services)

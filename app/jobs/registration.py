@@ -2,8 +2,6 @@
 
 import logging
 import shutil
-import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -22,11 +20,10 @@ from app.errors import DatasetError, InvalidInput, NotFound, QueueUnavailable
 from app.files import unavailable, write_atomically
 from app.jobs.checking import start_check
 from app.jobs.dataset_sources import Source, Wanted, read_path, read_upload
+from app.jobs.drafts import draft_folder
 from app.jobs.services import Services
 
 MOST_PROBED = 5
-DRAFT = ".draft-"
-DRAFT_SECONDS = 24 * 3600
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +73,7 @@ def register_dataset(
         TooLarge: for a place that holds more than the limits of the settings.
     """
     wanted = Wanted(name, _task_name(services, task_id))
-    with draft_folder(services) as draft:
+    with draft_folder(services.storage.datasets) as draft:
         with _faults_at("path" if isinstance(place, str) else "file"):
             source = _read(services, place, draft, wanted)
             description = _checked(services, source, draft, wanted.task_name)
@@ -114,30 +111,6 @@ def _register_one_shipped(services: Services, shipped: Shipped, path: Path) -> N
         "colour_type": _colour_type(description, source.folder),
     }
     services.database.datasets.add_missing([_record(services, entry, source.folder, description)])
-
-
-@contextmanager
-def draft_folder(services: Services) -> Iterator[Path]:
-    """Make a folder beside those of the datasets, which becomes one of them whole or is gone at the end."""
-    datasets = services.storage.dataset(0).parent
-    _remove_stale_drafts(datasets)
-    try:
-        draft = Path(tempfile.mkdtemp(prefix=DRAFT, dir=datasets))
-        draft.chmod(0o755)  # mkdtemp lets only its owner in; workers may be other users
-    except OSError as error:
-        raise unavailable(datasets, "written", error) from error
-    try:
-        yield draft
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-
-
-def _remove_stale_drafts(datasets: Path) -> None:
-    """Remove what registrations left that were killed: nobody unpacks for a day."""
-    for draft in datasets.glob(f"{DRAFT}*"):
-        with suppress(FileNotFoundError):  # another process was quicker
-            if time.time() - draft.stat().st_mtime > DRAFT_SECONDS:
-                shutil.rmtree(draft, ignore_errors=True)
 
 
 def store(services: Services, draft: Path, entry: Mapping, source: Source, description: Description) -> dict:

@@ -103,9 +103,13 @@ class StorageLayout:
     def runs(self) -> Path:
         return self.root / "runs"
 
+    @property
+    def datasets(self) -> Path:
+        return self.root / "datasets"
+
     def dataset(self, dataset_id: int) -> Path:
         """Return the folder of the service's own copy of a description."""
-        return self.root / "datasets" / str(dataset_id)
+        return self.datasets / str(dataset_id)
 
     def description(self, dataset_id: int) -> Path:
         """Return the service's own copy of a description."""

@@ -180,6 +180,7 @@ def test_a_body_over_the_limit_that_does_not_tell_its_length_is_refused(settings
             environ_overrides={"wsgi.input_terminated": True},
         )
         assert_error(answer, 413)
+        answer.close()  # what a server does when the answer is sent
         assert stream.tell() == len(body)
 
 

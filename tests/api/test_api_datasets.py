@@ -117,6 +117,15 @@ def test_a_form_says_one_place(client, data_root):
     assert client.post("/backend/datasets", json={**body, "colour_type": None}).json["colour_type"] == "GRAY"
 
 
+def test_forms_that_cannot_be_meant(client, data_root):
+    content = packed(data_root)
+    form = {"name": "Tiny", "task_id": "1", "file": [(io.BytesIO(content), "a.zip"), (io.BytesIO(content), "b.zip")]}
+    assert_error(client.post("/backend/datasets", data=form, content_type="multipart/form-data"), 422, "file")
+    answer = client.post("/backend/datasets", data=b"--x", content_type="multipart/form-data")
+    assert_error(answer, 400)
+    assert "boundary" in answer.json["message"]
+
+
 def test_uploads_have_a_limit_of_their_own(settings, data_root):
     content = packed(data_root, "notes.txt")
     sizes = {"max_body_bytes": 100_000, "max_upload_bytes": len(content) + 2000}

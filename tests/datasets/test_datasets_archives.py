@@ -227,3 +227,27 @@ def test_a_tar_with_a_broken_header_in_the_middle(folder):
 def test_a_file_with_holes(folder):
     with pytest.raises(InvalidInput, match="a file with holes"):
         extract(tarred([(special("sparse", tarfile.GNUTYPE_SPARSE), b"")]), TAR, folder, LIMITS)
+
+
+def test_a_name_with_a_nul(folder):
+    content = zipped([("a_b.png", b"1234")]).getvalue().replace(b"a_b.png", b"a\0b.png")
+    with pytest.raises(InvalidInput, match="control characters"):
+        extract(io.BytesIO(content), ZIP, folder, LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("size", "fault"), [(b"\x80" + b"\xff" * 11, "damaged or cut off"), (b"\xff" * 12, "size is negative")]
+)
+def test_sizes_that_no_file_has(folder, size, fault):
+    header = bytearray(tarfile.TarInfo("a.png").tobuf())
+    header[124:136], header[148:156] = size, b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    with pytest.raises(InvalidInput, match=fault):
+        extract(io.BytesIO(bytes(header) + bytes(2048)), TAR, folder, LIMITS)
+
+
+def test_a_map_of_holes_that_is_none(folder):
+    header = tarfile.TarInfo("a.png")
+    header.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": "a.png"}
+    with pytest.raises(InvalidInput, match="damaged or cut off"):
+        extract(tarred([(header, b"no numbers\n")]), TAR, folder, LIMITS)

@@ -53,6 +53,11 @@ def test_classification_needs_class_names(folder):
     assert fault.startswith("classes is missing")
 
 
+def test_folders_separated_as_on_windows_are_explained(folder):
+    [fault] = faults(check_for_task, described(Sample(("a\\b.png",), classes=(0,))), "classification", folder)
+    assert fault.endswith("; folders are separated by / here.")
+
+
 def test_missing_files_are_counted_and_the_first_named(folder):
     samples = [Sample((f"{index}.png",), mask="m.png") for index in range(8)] + [Sample(("a.png",), mask="no.png")]
     problems = faults(check_for_task, described(*samples), "segmentation", folder)

@@ -6,10 +6,11 @@ import nibabel
 import numpy as np
 import pytest
 
-from app.datasets import layouts
+from app.datasets import folders
+from app.datasets.folders import find_base, find_description
 from app.datasets.formats.nifti_header import volume_shape
 from app.datasets.images import read_image
-from app.datasets.layouts import describe, find_base, find_description
+from app.datasets.layouts import describe
 from app.datasets.probe import probe
 from app.datasets.yaml_format import read, write
 from app.errors import InvalidInput, TooLarge
@@ -148,6 +149,67 @@ def test_a_split_in_which_a_class_is_absent(tmp_path):
     assert description.splits["test"] == (5,) and description.samples[5].classes == (1,)
 
 
+def test_a_test_split_without_labels(tmp_path):
+    fill(tmp_path / "a", *images("train/a", 1), *images("train/b", 1), *images("test", 2))
+    fill(tmp_path / "b", *images("train/images", 1), *images("train/masks", 1), *images("test/images", 2))
+    fill(tmp_path / "c", *images("images/train", 1), *images("masks/train", 1), *images("images/test", 2))
+    for folder, task in (("a", "classification"), ("b", "segmentation"), ("c", "segmentation")):
+        description = describe(tmp_path / folder, task, "X")
+        assert [len(members) for members in description.splits.values()] == [len(description.samples) - 2, 2]
+        assert description.has_labels("training") and not description.has_labels("test")
+
+
+def test_classes_are_in_the_order_that_people_count_in(tmp_path):
+    fill(tmp_path, *(f"grade {number}/{number}.png" for number in (10, 2, 1)), "Normal/1.png", "axial/1.png")
+    assert describe(tmp_path, "classification", "X").classes == ("axial", "grade 1", "grade 2", "grade 10", "Normal")
+    assert describe(fill(tmp_path / "n", "valid/1.png", "invalid/1.png"), "classification", "X").classes == (
+        "invalid",
+        "valid",
+    )
+
+
+@pytest.mark.parametrize("names", [("imgs", "Labels"), ("Image", "ground_truth"), ("JPEGImages", "SegmentationClass")])
+def test_names_that_people_give_to_the_two_folders(tmp_path, names):
+    fill(tmp_path, f"{names[0]}/1.png", f"{names[1]}/1.png", "README.md", "overlays/1.png")
+    assert describe(tmp_path, "segmentation", "X").samples[0].mask == f"{names[1]}/1.png"
+
+
+@pytest.mark.parametrize("mask", ["1.PNG", "1_Mask.png", "mask_1.png", "1-gt.tif", "1 label.png", "1_manual1.gif"])
+@pytest.mark.parametrize("image", ["images/1.jpg", "images/IMG_1.JPG"])
+def test_names_that_people_give_to_masks(tmp_path, image, mask):
+    fill(tmp_path, image, f"masks/{mask}")
+    assert describe(tmp_path, "segmentation", "X").samples[0].mask == f"masks/{mask}"
+
+
+def test_masks_beside_their_images(tmp_path):
+    fill(tmp_path, "p1/1.png", "p1/1_mask.png", "p2/1.png", "p2/1_mask.png")
+    description = describe(tmp_path, "segmentation", "X")
+    assert [(sample.location, sample.mask) for sample in description.samples] == [
+        (("p1/1.png",), "p1/1_mask.png"),
+        (("p2/1.png",), "p2/1_mask.png"),
+    ]
+
+
+def test_splits_named_below_images_and_masks(tmp_path):
+    fill(tmp_path, *images("images/training", 2), *images("images/val", 1), *images("annotations/training", 2))
+    fill(tmp_path, *images("annotations/val", 1))
+    assert describe(tmp_path, "segmentation", "X").splits == {"training": (0, 1), "validation": (2,)}
+
+
+def test_files_that_scanners_name_and_kinds_that_are_not_read(tmp_path):
+    fill(tmp_path, "a/IM0002", "a/3.heic", "a/table.csv.gz", "b/1.png")
+    (tmp_path / "a/IM0001").write_bytes(bytes(128) + b"DICM")
+    locations = [sample.location[0] for sample in describe(tmp_path, "classification", "X").samples]
+    assert locations == ["a/3.heic", "a/IM0001", "b/1.png"]  # the report names what cannot be read
+
+
+def test_a_description_further_down(tmp_path):
+    fill(tmp_path, "a/1.png", "b/1.png", "README.md", "a/notes.yml")
+    assert find_description(tmp_path) is None
+    (tmp_path / "a/notes.yml").write_text("name: x\nimages: []\n")
+    assert find_description(tmp_path) == tmp_path / "a/notes.yml"
+
+
 def test_where_a_dataset_begins_and_what_describes_it(tmp_path):
     fill(tmp_path, "lab/moles/images/1.png", "__MACOSX/x", ".DS_Store")
     assert find_base(tmp_path) == tmp_path / "lab/moles/images"
@@ -155,6 +217,8 @@ def test_where_a_dataset_begins_and_what_describes_it(tmp_path):
     assert find_base(tmp_path) == tmp_path / "lab/moles"
     assert find_description(tmp_path / "lab/moles") == tmp_path / "lab/moles/set.YAML"
     assert find_description(tmp_path / "lab/moles/images") is None
+    fill(tmp_path, "README.md")
+    assert find_base(tmp_path) == tmp_path / "lab/moles"
     fill(tmp_path, "lab/moles/other.yml")
     with pytest.raises(InvalidInput, match=r"2 YAML files, other\.yml, set\.YAML"):
         find_description(tmp_path / "lab/moles")
@@ -172,6 +236,20 @@ def test_where_a_dataset_begins_and_what_describes_it(tmp_path):
         ("segmentation", ["images/1.png", "images/1.jpg", "masks/1.png"], "have one name"),
         ("segmentation", ["images/x.txt", "masks/x.txt"], "'images' has no image"),
         ("classification", ["a/\udcff.png", "b/1.png"], "cannot be written"),
+        ("classification", ["a/1.png", "b/1.png", "2.png"], r"'2\.png' lies beside the folders of the classes"),
+        ("classification", ["a/1.png", "b/1.png", "c/.keep"], "'c' is empty; put the images of its class into it"),
+        ("classification", ["a/1.png", "a/1_mask.png", "b/1.png"], r"'a/1_mask\.png' seems to be the mask"),
+        ("classification", ["images/1.png", "gt/1.png"], "images and their masks; register it for segmentation"),
+        ("classification", ["train/A/1.png", "train/b/1.png", "val/a/1.png"], "'A' and 'a' are spelt alike"),
+        ("classification", ["train/a/1.png", "val/a/1.png", "more/1.png"], "'more' lies beside train, val"),
+        ("classification", ["train/a/1.png", "val/a/1.png", "1.png"], "lies beside the folders of the splits"),
+        ("classification", ["train/a/1.png", "val/a/1.png", "valid/a/1.png"], "two folders for the validation split"),
+        ("classification", ["train/1.png", "val/1.png"], "The folder 'train' has no YAML file"),
+        ("segmentation", ["images/1.png", "imgs/1.png", "masks/1.png"], "'images' and 'imgs' are both named"),
+        ("segmentation", ["images/1.png", "images/1_image.png", "masks/1.png"], "have one mask, 'masks/1.png'"),
+        ("segmentation", ["images/1.png", "masks/1.png", "masks/1_mask.png"], r"'masks/1_mask\.png' has no image"),
+        ("segmentation", ["1.png", "1_mask.png", "2.png"], r"'2\.png' has no mask of the same name; .* 1_mask\.png"),
+        ("segmentation", ["images/train/1.png", "images/val/1.png", "masks/train/1.png"], "'images/val' has no folder"),
     ],
 )
 def test_other_layouts_are_told_what_is_expected(tmp_path, task, paths, sentence):
@@ -186,7 +264,7 @@ def test_many_images_without_masks_are_counted(tmp_path):
 
 
 def test_too_many_files(tmp_path, monkeypatch):
-    monkeypatch.setattr(layouts, "MOST_FILES", 5)
+    monkeypatch.setattr(folders, "MOST_FILES", 5)
     with pytest.raises(TooLarge, match="more than 5 images"):
         describe(fill(tmp_path, *images("a", 4), *images("b", 6)), "classification", "X")
 

@@ -2,9 +2,11 @@
 
 import os
 import signal
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -182,3 +184,11 @@ def test_ctrl_c_stops_a_running_training_and_a_new_start_finds_its_true_state(tm
         assert service.client.get(f"/projects/{project['id']}")["modelweights_id"] == answer["weight_id"]
     finally:
         service.stop()
+
+
+def test_a_body_that_is_far_too_large_is_refused_before_it_is_sent(service):
+    address = urlsplit(service.client.base)
+    head = f"POST /backend/datasets HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Length: {10**12}\r\n"
+    with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
+        connection.sendall(f"{head}Content-Type: multipart/form-data; boundary=x\r\n\r\n".encode())
+        assert connection.recv(4096).startswith(b"HTTP/1.1 413")

@@ -1,5 +1,4 @@
 import io
-import os
 import tarfile
 import threading
 import zipfile
@@ -304,13 +303,3 @@ def test_a_new_split_keeps_the_files_it_shares(services, data_root):
         delete_dataset(services, first["id"])
     delete_dataset(services, version["id"])
     delete_dataset(services, first["id"])
-
-
-def test_what_a_killed_registration_left_is_removed_after_a_day(services, data_root):
-    datasets = services.storage.dataset(1).parent
-    for name, age_seconds in ((".draft-old", 25 * 3600), (".draft-new", 3600)):
-        (datasets / name / "files").mkdir(parents=True)
-        then = (datasets / name).stat().st_mtime - age_seconds
-        os.utime(datasets / name, (then, then))
-    record = register_dataset(services, "Set", 1, str(data_root / "set.yml"))
-    assert sorted(path.name for path in datasets.iterdir()) == [".draft-new", str(record["id"])]

@@ -93,12 +93,12 @@ def _kind_name(path: Path, part: str) -> str:
         return "slide"
     if name.endswith(TIFF_SUFFIXES):
         return "slide" if part and part[1:].partition("=")[0] in SLIDE_KEYS else "tiff"
-    if name.endswith(DICOM_SUFFIXES) or (not path.suffix[1:].isalpha() and _is_marked_as_dicom(path)):
+    if name.endswith(DICOM_SUFFIXES) or (not path.suffix[1:].isalpha() and is_marked_as_dicom(path)):
         return "dicom"
     return "plain"
 
 
-def _is_marked_as_dicom(path: Path) -> bool:
+def is_marked_as_dicom(path: Path) -> bool:
     """Scanners name files `IM0001` or by a number with dots."""
     try:
         with path.open("rb") as file:

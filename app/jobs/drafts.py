@@ -1,0 +1,72 @@
+"""The folder in which a dataset is put together before it has an id: it becomes the dataset's whole, or is gone."""
+
+import fcntl
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from app.files import unavailable
+
+PREFIX = ".draft-"
+DAY_SECONDS = 24 * 3600
+
+
+@contextmanager
+def draft_folder(datasets: Path) -> Iterator[Path]:
+    """Make a folder beside those of the datasets, and remove what is there under its name in the end.
+
+    Its maker holds a lock on it, which the system frees when the maker dies.
+
+    Raises:
+        StorageUnavailable: if it cannot be made.
+    """
+    remove_abandoned(datasets)
+    try:
+        draft, lock = _make(datasets)
+    except OSError as error:
+        raise unavailable(datasets, "written", error) from error
+    try:
+        yield draft
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+        os.close(lock)
+
+
+def remove_abandoned(datasets: Path) -> None:
+    """Remove the drafts whose makers were killed."""
+    for draft in datasets.glob(f"{PREFIX}*"):
+        with suppress(FileNotFoundError):  # another process was quicker
+            lock = os.open(draft, os.O_RDONLY)
+            try:
+                if _is_abandoned(draft, lock):
+                    shutil.rmtree(draft, ignore_errors=True)
+            finally:
+                os.close(lock)
+
+
+def _make(datasets: Path) -> tuple[Path, int]:
+    """Return a new folder and the lock on it; one that was taken for abandoned before it was locked is made anew."""
+    while True:
+        draft = Path(tempfile.mkdtemp(prefix=PREFIX, dir=datasets))
+        with suppress(FileNotFoundError):
+            draft.chmod(0o755)  # mkdtemp lets only its owner in; workers may be other users
+            lock = os.open(draft, os.O_RDONLY)
+            with suppress(OSError):  # some network file systems lock no folders
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            if draft.is_dir():
+                return draft, lock
+            os.close(lock)
+
+
+def _is_abandoned(draft: Path, lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # no locks here; nobody unpacks for a day
+        return time.time() - draft.stat().st_mtime > DAY_SECONDS
+    return True
