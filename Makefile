@@ -29,8 +29,9 @@ check: install ## Check style, format, types and who imports whom
 fuzz: install ## Try the whole API with generated requests
 	@$(BIN)/python tests/api/fuzz.py
 
-bench: install ## Measure how fast images are read, beside the plain decoder
+bench: install ## Measure how fast images are read, beside the plain decoder, and the memory of trainings
 	@$(BIN)/python benchmarks/dataset_reading.py
+	@$(BIN)/python benchmarks/training_memory.py
 
 clean: ## Remove what was installed and made, but never storage/ and datasets/
 	rm -rf .venv build dist demo *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -2,12 +2,11 @@
 
 For 28, 224 and 512 pixels, and for one worker and all cores: images per second of the decoder alone (the file's bytes
 and `cv2.imdecode`, nothing else), of reading as a training does, and of reading with the usual augmentations; each also
-as a ratio to the decoder. At the end: how much memory grows while images are read on and on.
+as a ratio to the decoder.
 """
 
 import argparse
 import os
-import resource
 import sys
 import tempfile
 import time
@@ -34,7 +33,6 @@ AUGMENTATIONS = (
     "SequentialAugmentationContainer AugMirror p=0.5 AugFlip p=0.5 AugRotate angle=[-15,15] "
     "AugBrightness beta=[0,30] AugToFloat32 divisor=255 AugNormalize mean=(0.5,0.5,0.5) std=(0.25,0.25,0.25) end"
 )
-BYTES_PER_KIB = 1024
 
 Read = Callable[[Path], object]
 
@@ -56,7 +54,6 @@ def main() -> None:
                 for workers in sorted({1, os.cpu_count() or 1}):
                     table.add_row(f"{side} x {side}", str(workers), *rates(paths, workers, seconds))
             console.print(table)
-        console.print(f"memory while reading 512 x 512 for {seconds:g} s: {growth(Path(folder), seconds):+.1f} MiB")
 
 
 def write_images(folder: Path, side: int, suffix: str) -> list[Path]:
@@ -109,16 +106,6 @@ def interleaved(reads: Sequence[Read], paths: Sequence[Path], workers: int, seco
 def split(paths: Sequence[Path], workers: int) -> list[Sequence[Path]]:
     """Deal the files out to the workers."""
     return [paths[worker::workers] for worker in range(workers)]
-
-
-def growth(folder: Path, seconds: float) -> float:
-    """Return by how many MiB the largest use of memory grows while images are read, after a first round."""
-    paths = sorted(folder.glob("512_*.jpg"))
-    for path in paths:
-        read_as_trained(path)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    interleaved([read_as_trained], paths, 1, seconds)
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / BYTES_PER_KIB
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from app.training.config import TrainingConfig
 from app.training.remote import LocalCopies
 from app.zoo.architectures import SEGMENTATION
 
-CACHE_BYTES = 1024**3
+CACHE_BYTES = 64 * 1024**2  # small datasets stay in memory; of all others no more than this does
 BATCHES_AHEAD = 3
 
 

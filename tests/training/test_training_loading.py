@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -147,3 +150,36 @@ def test_leaving_early_ends_the_reading(folder):
     batches = loader_for(folder).batches(1)
     next(batches)
     batches.close()
+
+
+LARGER_THAN_MEMORY = """
+import resource, sys
+from pathlib import Path
+from app.datasets.description import Description, Sample
+from app.settings import Settings
+from app.training.config import TrainingConfig
+from app.training.loading import Loader, SampleReader
+from app.training.remote import LocalCopies
+
+samples = tuple(Sample((f"{index % 2}.png",), (index % 2,)) for index in range(600))
+description = Description("Large", "", ("a", "b"), (), samples, {"training": tuple(range(600))})
+config = TrainingConfig(
+    task="classification", architecture="lenet", classes=("a", "b"), channels=3, learning_rate=1e-3,
+    loss="cross_entropy", metric="accuracy", epochs=1, batch_size=4, input_height=32, input_width=32,
+    optimizer="adam", weight_decay=0.0, seed=3,
+)
+reader = SampleReader(description, Path(sys.argv[1]), config, LocalCopies(Path(sys.argv[1]), Settings()), 10**7)
+list(Loader(reader, range(8), config, "training").batches(1))  # what is loaded once is loaded by now
+pages = int(Path("/proc/self/statm").read_text().split()[0])
+limit = pages * resource.getpagesize() + 256 * 1024**2
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+print(sum(len(batch.indexes) for batch in Loader(reader, range(600), config, "training").batches(1)))
+"""
+
+
+def test_a_dataset_larger_than_the_memory_is_read(tmp_path):
+    for index in range(2):
+        Image.new("RGB", (512, 512), (index, 0, 0)).save(tmp_path / f"{index}.png")
+    command = [sys.executable, "-c", LARGER_THAN_MEMORY, str(tmp_path)]  # 450 MiB of pixels, 256 MiB of memory
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert found.stdout == "600\n", found.stderr

@@ -17,8 +17,11 @@ class Part:
         JobFailure: naming the place, if a key is unknown to the kind of file, repeated, or no number.
     """
 
+    __slots__ = ("_numbers", "_path", "_text")
+
     def __init__(self, path: Path, text: str, allowed: Sequence[str]):
-        self._place = f"{path}{text}"
+        self._path = path
+        self._text = text
         self._numbers: dict[str, float] = {}
         for piece in text.removeprefix("#").split("&") if text else ():
             key, _, value = piece.partition("=")
@@ -49,7 +52,7 @@ class Part:
 
     def window(self) -> tuple[float, float] | None:
         """Return the values that become 0 and 255, if the part names them."""
-        if not any(key in self._numbers for key in WINDOW_KEYS):
+        if not self._numbers or not any(key in self._numbers for key in WINDOW_KEYS):
             return None
         if not all(key in self._numbers for key in WINDOW_KEYS):
             raise self.fault("gives one end of a window; both are expected: #low=-160&high=240")
@@ -60,7 +63,8 @@ class Part:
 
     def fault(self, sentence: str) -> JobFailure:
         """Return the error that says what is wrong with this place."""
-        return JobFailure(f"The image {self._place!r} {sentence.rstrip('.')}{'' if sentence.endswith('?') else '.'}")
+        place = f"{self._path}{self._text}"
+        return JobFailure(f"The image {place!r} {sentence.rstrip('.')}{'' if sentence.endswith('?') else '.'}")
 
     def _number(self, key: str, value: str) -> float:
         try:

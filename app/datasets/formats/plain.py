@@ -2,13 +2,14 @@
 
 import io
 import os
+import struct
 from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image
 
-from app.datasets.formats.codestream import codestream_size
+from app.datasets.formats.codestream import jpeg_size
 from app.datasets.formats.eight_bits import default_bits, stretch
 from app.datasets.formats.parts import Part
 from app.datasets.formats.stored_values import stored_values
@@ -18,7 +19,8 @@ from app.errors import InvalidInput, JobFailure
 PNG_START = b"\x89PNG\r\n\x1a\n"
 JPEG_START = b"\xff\xd8\xff"
 JPEG_SCAN, JPEG_END = b"\xff\xda", b"\xff\xd9"
-PNG_DEPTH = slice(24, 25)
+PNG_HEADER, PNG_HEADER_END = slice(12, 16), 33
+PNG_SIZE, PNG_DEPTH = struct.Struct(">2I"), 24
 AS_STORED = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
 AS_RGB = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_COLOR_RGB  # faster, but OpenCV 4.14 mixes up channels of 16 bits with it
 LARGEST_BYTES_PER_PIXEL = 8
@@ -30,8 +32,7 @@ cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a broken fi
 def pixels(path: Path, part: Part, max_pixels: int) -> np.ndarray:
     """Decode as 8 bits: EXIF orientation applied, of 16 bits the upper 8, palettes as colours, alpha dropped."""
     content = _content(path, max_pixels)
-    window = part.window()
-    is_eight_bit = content.startswith(JPEG_START) or (content.startswith(PNG_START) and content[PNG_DEPTH] <= b"\x08")
+    is_eight_bit = content.startswith(JPEG_START) or (content.startswith(PNG_START) and content[PNG_DEPTH] <= 8)
     try:
         decoded = cv2.imdecode(np.frombuffer(content, np.uint8), AS_RGB if is_eight_bit else AS_STORED)
     except (cv2.error, MemoryError) as error:
@@ -39,6 +40,7 @@ def pixels(path: Path, part: Part, max_pixels: int) -> np.ndarray:
         raise JobFailure(f"The image {str(path)!r} cannot be decoded: {reason}.") from error
     if decoded is None:
         raise JobFailure(f"The image {str(path)!r} is damaged or of a kind that cannot be read.")
+    window = part.window()
     eight_bits = stretch(decoded, *window) if window else default_bits(decoded)
     if is_eight_bit or eight_bits.ndim == 2:
         return eight_bits
@@ -56,34 +58,32 @@ def values(path: Path, part: Part, max_pixels: int) -> np.ndarray:
 
 
 def _content(path: Path, max_pixels: int) -> bytes:
-    """Read the file, and judge its header."""
+    """Read the file, and judge its header.
+
+    That of PNG and JPEG is read here: to open a small one, Pillow takes longer than OpenCV to decode it. A JPEG without
+    its end is decoded without a word, and a PNG without its last piece too; what is missing is grey then.
+    """
     content = _bytes(path, max_pixels)
-    if not content:
-        raise JobFailure(f"The image {str(path)!r} is empty: it has 0 bytes.")
-    refuse_too_large(path, *_size(content, path), max_pixels)
-    if _is_cut_off(content):
+    size = None
+    is_whole = True
+    if content.startswith(JPEG_START):
+        size = jpeg_size(content)
+        is_whole = content.endswith(JPEG_END) or content.rfind(JPEG_END) >= content.rfind(JPEG_SCAN)
+    elif content.startswith(PNG_START):
+        if content[PNG_HEADER] == b"IHDR" and len(content) >= PNG_HEADER_END:
+            size = PNG_SIZE.unpack_from(content, PNG_HEADER.stop)
+        is_whole = content.rfind(b"IEND") >= 0
+    width, height = size or _size(content, path)
+    if width * height > max_pixels:
+        refuse_too_large(path, width, height, max_pixels)
+    if not is_whole:
         raise JobFailure(f"The image {str(path)!r} is cut off: its end is missing.")
     return content
 
 
-def _bytes(path: Path, max_pixels: int) -> bytes:
-    limit = LARGEST_BYTES_PER_PIXEL * max_pixels + LARGEST_EXTRA_BYTES
-    try:
-        with path.open("rb", buffering=0) as file:
-            if os.fstat(file.fileno()).st_size <= limit:
-                return file.readall()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise JobFailure(f"The image {str(path)!r} cannot be opened: {reason}.") from error
-    raise JobFailure(f"The image {str(path)!r} is larger than {limit:,} bytes, the limit of image files.")
-
-
 def _size(content: bytes, path: Path) -> tuple[int, int]:
-    """Read width and height; of PNG and JPEG here, as Pillow takes longer to open a small one than cv2 to decode it."""
-    if content.startswith(PNG_START) and content[12:16] == b"IHDR" and len(content) >= 33:
-        return int.from_bytes(content[16:20]), int.from_bytes(content[20:24])
-    if content.startswith(JPEG_START) and (size := codestream_size(content)):
-        return size
+    if not content:
+        raise JobFailure(f"The image {str(path)!r} is empty: it has 0 bytes.")
     try:
         header = read_header(io.BytesIO(content), str(path))
     except InvalidInput as error:
@@ -91,10 +91,25 @@ def _size(content: bytes, path: Path) -> tuple[int, int]:
     return header.width, header.height
 
 
-def _is_cut_off(content: bytes) -> bool:
-    """Tell whether a PNG or JPEG lacks its end: decoders fill what is missing of a JPEG with grey and say nothing."""
-    if content.startswith(PNG_START):
-        return content.rfind(b"IEND") < 0
-    if content.startswith(JPEG_START):
-        return not content.endswith(JPEG_END) and content.rfind(JPEG_END) < content.rfind(JPEG_SCAN)
-    return False
+def _bytes(path: Path, max_pixels: int) -> bytes:
+    limit = LARGEST_BYTES_PER_PIXEL * max_pixels + LARGEST_EXTRA_BYTES
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            size = os.fstat(descriptor).st_size
+            if size <= limit:
+                return _read(descriptor, size)
+        finally:
+            os.close(descriptor)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise JobFailure(f"The image {str(path)!r} cannot be opened: {reason}.") from error
+    raise JobFailure(f"The image {str(path)!r} is larger than {limit:,} bytes, the limit of image files.")
+
+
+def _read(descriptor: int, size: int) -> bytes:
+    """Read so many bytes: mostly at once, which is half of the time that a file object takes."""
+    content = os.read(descriptor, size)
+    while len(content) < size and (more := os.read(descriptor, size - len(content))):
+        content += more
+    return content
