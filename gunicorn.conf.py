@@ -28,6 +28,11 @@ def pre_request(worker, request):
     request.unreader.sock.settimeout(SLOW_CLIENT_SECONDS)
 
 
+def post_worker_init(worker):
+    """Let streams of events end when their worker is told to leave, so that a stop need not wait for them."""
+    worker.wsgi.extensions["worker_is_leaving"] = lambda: not worker.alive
+
+
 loglevel = "warning"  # the launcher says what starts and stops
 limit_request_line = 8190
 util.write_error = write_refusal  # gunicorn has no setting for it, and its own answer is HTML

@@ -128,17 +128,29 @@ def outputs_csv(
     stream = StringIO()
     writer = csv.writer(stream)
     if rows and "mask" in rows[0]:
-        writer.writerow(["image", "mask"])
-        writer.writerows([row["image"], masks_address + row["mask"]] for row in rows)
+        writer.writerow(["image", "mask", *_flat_scores(rows[0])])
+        writer.writerows([row["image"], masks_address + row["mask"], *_flat_scores(row).values()] for row in rows)
     else:
         classes = process.config.get("classes", [])
-        writer.writerow(["image", "prediction", *classes])
-        writer.writerows([row["image"], _prediction(row["scores"], classes), *row["scores"]] for row in rows)
+        has_labels = any("target" in row for row in rows)
+        writer.writerow(["image", "prediction", *classes, *["label"] * has_labels])
+        for row in rows:
+            label = [classes[row["target"]] if "target" in row else ""] * has_labels
+            writer.writerow([row["image"], _prediction(row["scores"], classes), *row["scores"], *label])
     return stream.getvalue()
 
 
 def _prediction(scores: list[float], classes: list[str]) -> str:
     return classes[scores.index(max(scores))]
+
+
+def _flat_scores(row: dict) -> dict[str, float | None]:
+    """Return the scores of a mask by the names of their columns, such as `dice_nucleus`."""
+    return {
+        f"{score}_{name}": value
+        for score, by_class in row.get("scores", {}).items()
+        for name, value in by_class.items()
+    }
 
 
 def output_file(services: Services, process_id: str, file_name: str) -> Path:

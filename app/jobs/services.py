@@ -1,5 +1,6 @@
 """The long-lived parts that the web side works with, opened once per process."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import BoundedSemaphore
 
@@ -20,6 +21,7 @@ class Services:
     storage: StorageLayout
     queue: JobQueue
     _downloads: BoundedSemaphore = field(repr=False)
+    _streams: BoundedSemaphore = field(repr=False)
 
     def fetch(self, url: str, limit_bytes: int) -> bytes:
         """Return the content behind a URL that a user named, within the limits of the settings.
@@ -41,6 +43,16 @@ class Services:
         finally:
             self._downloads.release()
 
+    def reserve_stream(self) -> Callable[[], None]:
+        """Take one of the places for answers that go on for minutes; return what gives it back.
+
+        Raises:
+            Busy: while all are taken; each keeps a thread from answering others.
+        """
+        if not self._streams.acquire(blocking=False):
+            raise Busy("The service sends events to too many clients at this moment; ask /status instead.")
+        return self._streams.release
+
 
 def open_services(settings: Settings) -> Services:
     """Open the storage folder, making it where it is missing, and the queue; Redis is reached on first use.
@@ -50,5 +62,8 @@ def open_services(settings: Settings) -> Services:
     """
     storage = StorageLayout(settings.storage_dir)
     storage.create()
+    queue = JobQueue(settings.queue_url)
+    # Together they leave a quarter of the threads to requests that are answered at once.
     downloads = BoundedSemaphore(max(1, settings.web_threads // 2))
-    return Services(settings, Database(storage.records), storage, JobQueue(settings.queue_url), downloads)
+    streams = BoundedSemaphore(max(1, settings.web_threads // 4))
+    return Services(settings, Database(storage.records), storage, queue, downloads, streams)

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 from sklearn.metrics import accuracy_score
 
-from app.metrics.segmentation import decide, mean_region_scores
+from app.metrics.segmentation import decide, overlap_scores
 
 
 class RunningMetric(ABC):
@@ -77,7 +77,7 @@ class IoU(RunningMetric):
 def _region_sum(probabilities: np.ndarray, targets: np.ndarray, score: str) -> float:
     class_count = max(2, probabilities.shape[1])
     return sum(
-        mean_region_scores(decide(sample), target, class_count)[score]
+        float(np.mean(overlap_scores(decide(sample), target, class_count)[score]))
         for sample, target in zip(probabilities, targets, strict=True)
     )
 

@@ -1,11 +1,15 @@
-"""Dice and IoU of class maps, per image and class, by scikit-learn (F1 and Jaccard on pixels are these two)."""
+"""Dice, IoU and Hausdorff distance of class maps, per image and class, and their means with bootstrap intervals."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from sklearn.metrics import f1_score, jaccard_score
 
+from app.metrics.bootstrap import intervals, resample_count, resamples, shown
+from app.metrics.surfaces import hausdorff_95
+
 BACKGROUND = 0
+SCORES = ("dice", "iou", "hd95")
 
 
 def decide(probabilities: np.ndarray) -> np.ndarray:
@@ -15,10 +19,16 @@ def decide(probabilities: np.ndarray) -> np.ndarray:
     return probabilities.argmax(axis=0).astype(np.uint8)
 
 
-def region_scores(prediction: np.ndarray, target: np.ndarray, class_count: int) -> dict[str, list[float]]:
-    """Return Dice and IoU of one image for each class from 1 (0 is the background).
+def foreground_names(classes: Sequence[str]) -> list[str]:
+    """Return the names of the classes that are scored: all but the first, which is the background; or the only one."""
+    return list(classes[1:]) if len(classes) > 1 else [classes[0] if classes else "foreground"]
 
-    A class that is in neither map scores 1: nothing was there and nothing was found.
+
+def overlap_scores(prediction: np.ndarray, target: np.ndarray, class_count: int) -> dict[str, list[float]]:
+    """Return Dice and IoU of one image for each class from 1 (0 is the background), by scikit-learn.
+
+    F1 and Jaccard on pixels are these two. A class that is in neither map scores 1: nothing was there and nothing was
+    found; a class that is in one of them scores 0.
 
     Args:
         prediction: class map `(H, W)`.
@@ -34,18 +44,52 @@ def region_scores(prediction: np.ndarray, target: np.ndarray, class_count: int) 
     }
 
 
-def mean_region_scores(prediction: np.ndarray, target: np.ndarray, class_count: int) -> dict[str, float]:
-    """Return Dice and IoU of one image, averaged over the foreground classes."""
-    scores = region_scores(prediction, target, class_count)
-    return {name: float(np.mean(values)) for name, values in scores.items()}
+def region_scores(prediction: np.ndarray, target: np.ndarray, class_count: int) -> dict[str, list[float | None]]:
+    """Return `overlap_scores` and the 95th percentile Hausdorff distance in pixels.
+
+    The distance of a class is 0 where it is in neither map and None where it is in one only.
+    """
+    distances = [shown(hausdorff_95(prediction == label, target == label)) for label in range(1, class_count)]
+    overlaps = overlap_scores(prediction, target, class_count)
+    return {"dice": [*overlaps["dice"]], "iou": [*overlaps["iou"]], "hd95": distances}
 
 
-def summarise_segmentation(per_image: Sequence[dict[str, list[float]]], classes: Sequence[str]) -> dict:
-    """Average what `region_scores` gave for each image: over images for each class, then over classes (macro)."""
-    names = list(classes[1:]) if len(classes) > 1 else [classes[0] if classes else "foreground"]
+def summarise_segmentation(per_image: Sequence[Mapping[str, Sequence[float | None]]], classes: Sequence[str]) -> dict:
+    """Average what `region_scores` gave for each image: over images for each class, then over classes (macro).
+
+    Returns:
+        `dice`, `iou` and `hd95`, each `..._per_class`, and `intervals` with the 95 % interval of each, over images. A
+        mean of distances leaves out the images where there is none; `hd95_undefined` counts these for each class.
+    """
+    names = foreground_names(classes)
+    count = resample_count(len(per_image), len(names))
     summary: dict = {"images": len(per_image)}
-    for score in ("dice", "iou"):
-        by_class = np.mean([scores[score] for scores in per_image], axis=0)
-        summary[score] = float(by_class.mean())
-        summary[f"{score}_per_class"] = dict(zip(names, (float(value) for value in by_class), strict=True))
-    return summary
+    bounds: dict = {}
+    for score in SCORES:
+        values = np.array([scores[score] for scores in per_image], dtype=np.float64)
+        by_class = _means(values, np.ones(len(values)))
+        drawn = np.array([_means(values, weights) for weights in resamples(len(values), count)])
+        summary[score] = shown(_macro(by_class))
+        summary[f"{score}_per_class"] = dict(zip(names, map(shown, by_class), strict=True))
+        bounds[score] = [shown(bound) for bound in intervals(_macro(drawn))]
+        bounds[f"{score}_per_class"] = {
+            name: [shown(bound) for bound in pair] for name, pair in zip(names, intervals(drawn).T, strict=True)
+        }
+        if score == "hd95":
+            summary["hd95_undefined"] = dict(zip(names, np.isnan(values).sum(axis=0).tolist(), strict=True))
+    return summary | {
+        "intervals": bounds,
+        "interval_method": f"95 % percentile bootstrap over images, {count} resamples",
+    }
+
+
+def _means(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Average `(N, K)` over the images by weight `(N,)`, leaving out NaN; NaN where nothing is left."""
+    known = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        return weights @ np.where(known, values, 0.0) / (weights @ known)
+
+
+def _macro(by_class: np.ndarray):
+    """Average over the classes, the last axis; NaN where one of them has no value."""
+    return by_class.mean(axis=-1)

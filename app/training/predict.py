@@ -9,7 +9,7 @@ import numpy as np
 from app.datasets.description import Description, Sample
 from app.datasets.images import write_mask
 from app.metrics.classification import summarise_classification
-from app.metrics.segmentation import decide, region_scores, summarise_segmentation
+from app.metrics.segmentation import decide, foreground_names, region_scores, summarise_segmentation
 from app.runs.layout import RunFolder
 from app.runs.writer import append_row
 from app.training.config import TrainingConfig
@@ -93,11 +93,13 @@ class _ScoreRows:
         self._targets: list[int | None] = []
 
     def add(self, index: int, probabilities: np.ndarray) -> None:
-        """Write one row of probabilities `(K,)`."""
+        """Write one row of probabilities `(K,)`, and the index of the true class where one is known."""
         sample = self._description.samples[index]
-        append_row(self._path, {"image": shown_location(sample), "scores": [float(value) for value in probabilities]})
+        target = self._target(sample)
+        row = {"image": shown_location(sample), "scores": [float(value) for value in probabilities]}
+        append_row(self._path, row if target is None else row | {"target": target})
         self._probabilities.append(probabilities)
-        self._targets.append(self._target(sample))
+        self._targets.append(target)
 
     def _target(self, sample: Sample) -> int | None:
         """Return the weights' class of the same name as the dataset's: the two may list them in other orders."""
@@ -122,7 +124,7 @@ class _MaskRows:
         self._classes = config.classes
         self._translation = class_translation(description.classes, config.classes)
         self._run = run
-        self._scores: list[dict[str, list[float]] | None] = []
+        self._scores: list[dict[str, list[float | None]] | None] = []
 
     def add(self, index: int, probabilities: np.ndarray) -> None:
         """Write the mask of one image from probabilities `(K, H, W)` at the input's size."""
@@ -134,13 +136,15 @@ class _MaskRows:
         class_map = decide(resized)
         name = f"{len(self._scores):06d}.png"
         write_mask(self._run.outputs / name, class_map, len(self._classes))
-        sample = self._description.samples[index]
-        append_row(self._run.predictions, {"image": shown_location(sample), "mask": name})
-        class_count = max(2, len(self._classes))
+        row: dict = {"image": shown_location(self._description.samples[index]), "mask": name}
         if target is None or self._translation is None:
             self._scores.append(None)
         else:
-            self._scores.append(region_scores(class_map, self._translation[target], class_count))
+            scores = region_scores(class_map, self._translation[target], max(2, len(self._classes)))
+            self._scores.append(scores)
+            names = foreground_names(self._classes)
+            row["scores"] = {score: dict(zip(names, values, strict=True)) for score, values in scores.items()}
+        append_row(self._run.predictions, row)
 
     def metrics(self) -> dict | None:
         """Return the metrics if every image has a mask."""

@@ -45,6 +45,23 @@ def test_a_table_has_a_header_line(client, toolkit, inference):
     assert table.splitlines() == ["image,prediction,dark,light", '"a,b.png",light,0.25,0.75']
 
 
+def test_a_table_of_labelled_images_ends_with_their_labels(client, toolkit, inference):
+    rows = [{"image": "6.png", "scores": [0.25, 0.75], "target": 0}, {"image": "7.png", "scores": [0.5, 0.5]}]
+    finish(toolkit, inference, rows)
+    table = client.get(f"/backend/output?process_id={inference}&format=csv").text
+    assert table.splitlines() == [
+        "image,prediction,dark,light,label", "6.png,light,0.25,0.75,dark", "7.png,dark,0.5,0.5,",
+    ]  # fmt: skip
+
+
+def test_a_table_of_masks_has_the_scores_of_each(client, toolkit, inference):
+    scores = {"dice": {"cell": 0.5}, "hd95": {"cell": None}}
+    finish(toolkit, inference, [{"image": "6.png", "mask": "0.png", "scores": scores}])
+    table = client.get(f"/backend/output?process_id={inference}&format=csv").text
+    address = f"http://localhost/backend/outputs/{inference}/0.png"
+    assert table.splitlines() == ["image,mask,dice_cell,hd95_cell", f"6.png,{address},0.5,"]
+
+
 def test_masks_are_served_at_their_urls(client, toolkit, inference):
     run = finish(toolkit, inference, [{"image": "6.png", "mask": "0 1.png"}])
     Image.new("L", (5, 3)).save(run.outputs / "0 1.png")
