@@ -110,6 +110,17 @@ def test_a_description_that_cannot_be_read_shows_every_fault(tmp_path):
     assert "line 3" in answer.output and "line 4" in answer.output and "errors" in answer.output
 
 
+def test_names_do_not_reach_the_terminal_as_commands(tmp_path):
+    Image.fromarray(np.eye(8, dtype=np.uint8)).save(tmp_path / "0.png")
+    sly = r'"\e]0;x\a[red]"'
+    text = f"classes: [{sly}, b]\nimages: [{{location: 0.png, label: b}}]\nsplit: {{{sly}: [0]}}\n"
+    (tmp_path / "set.yml").write_text(text)
+
+    answer = CliRunner().invoke(main, ["check-dataset", str(tmp_path / "set.yml")])
+
+    assert answer.output.count(r"\x1b]0;x\x07[red]") == 2 and "\x1b" not in answer.output
+
+
 def test_labels_of_the_other_task_are_told(described):
     answer = CliRunner().invoke(main, ["check-dataset", "--task", "segmentation", described()])
 

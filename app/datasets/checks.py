@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from app.datasets.description import Description, Sample
-from app.datasets.places import PlaceCheck, file_of, resolve
+from app.datasets.places import PlaceCheck, file_of, is_folder, resolve
 from app.datasets.problems import Problems, nearest, shorten
 
 CLASSIFICATION = "classification"
@@ -128,6 +128,7 @@ def _check_files(
 ) -> None:
     missing: list[tuple[str, str]] = []
     outside: list[tuple[str, str]] = []
+    folders: list[tuple[str, str]] = []
     place_check = None if roots is None else PlaceCheck(roots)
     for key, location in _locations(members):
         place = resolve(location, folder)
@@ -137,8 +138,9 @@ def _check_files(
         if place_check and not place_check.is_inside(path):
             outside.append((key, location))
         elif not _is_file(path):
-            missing.append((key, location))
+            (folders if is_folder(path) else missing).append((key, location))
     _tell(missing, "names a file that does not exist", problems)
+    _tell(folders, "names a folder, not an image", problems)
     _tell(outside, "lies outside the folders that are open to datasets", problems)
 
 

@@ -10,6 +10,7 @@ from urllib.parse import quote, urljoin
 from app.errors import InvalidInput
 
 URL = re.compile(r"https?://", re.IGNORECASE)
+OTHER_SCHEME = re.compile(r"(?!https?://)([a-z][a-z0-9+.-]+://|data:image/)", re.IGNORECASE)
 PART = re.compile(r"#[a-z]+=[^#/]*\Z")
 
 
@@ -50,6 +51,14 @@ def split_part(place: Path) -> tuple[Path, str]:
     if not part or not file or os.path.isfile(place):  # noqa: PTH113 - Path.is_file raises for a name that is too long
         return place, ""
     return place.with_name(file), part
+
+
+def is_folder(path: Path) -> bool:
+    """Tell whether a path that need not be possible is a folder."""
+    try:
+        return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises for a name that is too long
+    except ValueError:
+        return False
 
 
 def file_of(place: Path) -> Path:

@@ -6,9 +6,8 @@ from itertools import islice
 
 from app.errors import DatasetError, Problem
 
+LONGEST_BARE = 60
 MOST_PROBLEMS = 1000  # a wrong class name in 100,000 lines would otherwise be an answer of many megabytes
-
-
 MOST_HINTS = 50  # comparing a text with a thousand names takes milliseconds
 
 
@@ -59,17 +58,22 @@ def nearest(text: str, names: Collection[str]) -> str:
     """Return `did you mean 'x'?` for the nearest name, or the names that there are."""
     by_small_letters = {name.casefold(): name for name in islice(names, 1000)}
     close = get_close_matches(text[:100].casefold(), by_small_letters, n=1)
-    return f"did you mean {by_small_letters[close[0]]!r}?" if close else names_shown(names)
+    return f"did you mean {shorten(by_small_letters[close[0]])}?" if close else names_shown(names)
 
 
 def names_shown(names: Collection[str]) -> str:
     """Return a sentence with the first few of the names."""
     if not names:
         return "there is none."
-    shown = ", ".join(islice(names, 10))
+    shown = ", ".join(bare(name) for name in islice(names, 10))
     return f"there are: {shown}{', ...' if len(names) > 10 else ''}."
 
 
 def shorten(text: str, limit: int = 80) -> str:
     """Quote a text of the user's for a sentence."""
     return repr(text if len(text) <= limit else text[:limit] + "...")
+
+
+def bare(name: str) -> str:
+    """Put a name of the user's into a sentence without quotes, unless it could upset a terminal or the sentence."""
+    return name if name.isprintable() and name.strip() and len(name) <= LONGEST_BARE else shorten(name, LONGEST_BARE)

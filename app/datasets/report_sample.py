@@ -114,7 +114,8 @@ class SampleGauge:
             path = self._path_of(location)
             if file_of(path).is_file():
                 return path
-            kind, message = MISSING, f"{location!r} does not exist."
+            is_what = "is a folder, not an image" if file_of(path).is_dir() else "does not exist"
+            kind, message = MISSING, f"{location!r} {is_what}."
         except JobFailure as error:
             kind, message = MISSING, error.message if location in error.message else f"{location!r}: {error.message}"
         except (OSError, ValueError) as error:  # a name that no file can have

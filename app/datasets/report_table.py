@@ -7,6 +7,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from app.datasets.problems import bare
+
 BAR_WIDTH = 24
 MOST_SHOWN = 50
 MOST_SIZES = 5
@@ -37,7 +39,7 @@ def _splits(report: dict) -> RenderableType:
     names = list(report["splits"])
     table.add_column("")
     for name in names:
-        table.add_column(escape(name), justify="right")
+        table.add_column(_name(name), justify="right")
     if names:
         table.add_column("")
     table.add_row("images", *(str(report["splits"][name]["samples"]) for name in names))
@@ -45,7 +47,7 @@ def _splits(report: dict) -> RenderableType:
     for class_name in report["splits"][names[0]]["classes"] if names else ():
         counts = [report["splits"][name]["classes"][class_name] for name in names]
         most = max(report["splits"][names[0]]["classes"].values(), default=0)
-        table.add_row(f"  {escape(class_name)}", *map(str, counts), _bar(counts[0] / most if most else 0))
+        table.add_row(f"  {_name(class_name)}", *map(str, counts), _bar(counts[0] / most if most else 0))
     unsplit = f", {report['unsplit_count']} of them in no split" if report["unsplit_count"] else ""
     return Group(Text(f"{report['sample_count']} images for {report['task']}{unsplit}", style="bold"), table)
 
@@ -81,8 +83,13 @@ def _masks(report: dict) -> Iterator[RenderableType]:
         values = [row["value"] for row in masks["mapping"] if row["class"] == entry["class"]]
         shown = str(values[0]) if len(values) == 1 else f"{min(values)} to {max(values)}" if values else ""
         area = f"{entry['area']:.1%}"
-        table.add_row(escape(entry["name"]), shown, str(entry["masks"]), area, _bar(entry["area"]))
+        table.add_row(_name(entry["name"]), shown, str(entry["masks"]), area, _bar(entry["area"]))
     yield table
+
+
+def _name(text: str) -> str:
+    """Keep a name of the user's from being read as markup, or as a command to the terminal."""
+    return escape(bare(text))
 
 
 def _several(count: int, noun: str) -> str:

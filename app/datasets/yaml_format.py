@@ -5,11 +5,12 @@ from functools import partial
 from pathlib import Path
 
 from app.datasets.description import Description, Sample
-from app.datasets.problems import Problems, shorten
+from app.datasets.other_files import refuse_other_kinds
+from app.datasets.problems import Problems, bare, shorten
 from app.datasets.yaml_nodes import Listing, Mapping, Node, Scalar, compose
 from app.datasets.yaml_samples import SampleReader, read_entries, read_integer
 from app.datasets.yaml_writing import write
-from app.errors import DatasetError, Problem, TooLarge
+from app.errors import InvalidInput, TooLarge
 
 __all__ = ["read", "read_file", "write"]
 
@@ -20,6 +21,7 @@ def read_file(path: Path, limit_bytes: int) -> Description:
     """Read a dataset file; a label that is neither a class nor looks like a path may name a file beside it.
 
     Raises:
+        InvalidInput: if the file cannot be read, or is plainly of another kind.
         DatasetError: with all problems, each with its line and key.
         TooLarge: if the file has more than `limit_bytes`.
     """
@@ -28,9 +30,10 @@ def read_file(path: Path, limit_bytes: int) -> Description:
             content = file.read(limit_bytes + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise DatasetError([Problem(f"The file cannot be read: {reason}.")], subject=str(path)) from error
+        raise InvalidInput(f"{path} cannot be read: {reason}.") from error
     if len(content) > limit_bytes:
         raise TooLarge(f"The dataset file {str(path)!r} has more than {limit_bytes:,} bytes, the most that is read.")
+    refuse_other_kinds(path.name, content)
     return read(content, path.name, partial(is_file_in, path.parent))
 
 
@@ -142,9 +145,7 @@ class _Reader:
         return splits
 
     def _split(self, name: str, node: Node, sample_count: int, split_of: dict[int, str]) -> tuple[int, ...]:
-        key = f"split.{name}"
-        if not name.strip():
-            self._problems.add("split", "has an empty name.", node.line)
+        key = f"split.{bare(name)}"
         if not isinstance(node, Listing):
             found = "is empty" if isinstance(node, Scalar) and node.is_null else f"is {node.kind}"
             self._problems.add(key, f"{found}; a list of image indexes, such as [0, 1, 2], is expected.", node.line)
@@ -155,7 +156,7 @@ class _Reader:
             if index is None or not 0 <= index < sample_count:
                 self._problems.add(key, _index_fault(item, sample_count), item.line)
             elif index in split_of:
-                where = "twice" if split_of[index] == name else f"and so does split.{split_of[index]}; keep one"
+                where = "twice" if split_of[index] == name else f"and so does split.{bare(split_of[index])}; keep one"
                 self._problems.add(key, f"lists image {index} {where}.", item.line)
             else:
                 split_of[index] = name
@@ -184,7 +185,7 @@ class _Reader:
                     f"mixes {len(members) - len(without)} labelled and {len(without)} unlabelled images, "
                     f"the first of these being images[{without[0]}]; label all or none."
                 )
-                self._problems.add(f"split.{name}", fault, self._lines[without[0]])
+                self._problems.add(f"split.{bare(name)}", fault, self._lines[without[0]])
 
 
 def _name_fault(node: Node, earlier: dict[str, None]) -> str | None:
@@ -196,5 +197,7 @@ def _name_fault(node: Node, earlier: dict[str, None]) -> str | None:
 
 
 def _index_fault(node: Node, sample_count: int) -> str:
-    found = shorten(node.text) if isinstance(node, Scalar) and not node.is_plain else getattr(node, "text", node.kind)
-    return f"holds {found[:80]}; an image index from 0 to {sample_count - 1} is expected."
+    found = node.kind
+    if isinstance(node, Scalar):
+        found = bare(node.text) if node.is_plain else shorten(node.text)
+    return f"holds {found}; an image index from 0 to {sample_count - 1} is expected."

@@ -12,13 +12,14 @@ from typing import Any
 import yaml
 from yaml.reader import Reader
 
-from app.datasets.problems import shorten
+from app.datasets.problems import bare, shorten
 from app.errors import DatasetError, Problem
 
 MOST_NODES = 2_000_000  # counted with aliases written out; a file of 16 MB holds about a million
 DEEPEST_NESTING = 20
 NULL_TEXTS = frozenset(["", "~", "null", "Null", "NULL"])
 CORE_TAG = re.compile(r"tag:yaml\.org,2002:(str|int|float|bool|null|seq|map)")
+HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 OLD_DIRECTIVE = re.compile(r"\A%(?=YAML:)")  # the toolkit's files begin with OpenCV's `%YAML:1.2`, which is no YAML
 
 _EVENT_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -136,6 +137,8 @@ class _Composer:
 
     def _scalar(self, event: yaml.ScalarEvent) -> None:
         is_plain = event.implicit[0] if event.tag is None else self._tag_name(event) not in ("str", None)
+        if not event.value.isascii() and HALF_CHARACTER.search(event.value):  # LibYAML refuses it in other words
+            raise self._fault(event, "An escape such as \\ud800 is half of a character, which no text can hold.")
         node = Scalar(event.value, _line(event), is_plain)
         self._count(1, event)
         self._place(node)
@@ -160,12 +163,12 @@ class _Composer:
             self._anchors[anchor] = (node, self._node_count - count_at_start + 1)
 
     def _alias(self, event: yaml.AliasEvent) -> None:
-        name = str(event.anchor)
+        name, shown = str(event.anchor), bare(str(event.anchor))
         if name not in self._anchors:
-            raise self._fault(event, f"The alias *{name} stands for nothing: there is no &{name} before it.")
+            raise self._fault(event, f"The alias *{shown} stands for nothing: there is no &{shown} before it.")
         anchored = self._anchors[name]
         if anchored is None:
-            raise self._fault(event, f"The alias *{name} stands inside of what it stands for.")
+            raise self._fault(event, f"The alias *{shown} stands inside of what it stands for.")
         node, node_count = anchored
         self._count(node_count, event)
         self._place(node)

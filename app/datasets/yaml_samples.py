@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Callable, Collection
+from math import isfinite
 from pathlib import PurePosixPath
 
 from app.datasets.description import Sample
-from app.datasets.places import is_url, split_text
-from app.datasets.problems import Problems, shorten
+from app.datasets.places import OTHER_SCHEME, is_url, split_text
+from app.datasets.problems import Problems, bare, shorten
 from app.datasets.yaml_nodes import Listing, Mapping, Node, Scalar
 
 SAMPLE_KEYS = ("location", "label", "values")
@@ -14,7 +15,8 @@ IMAGE_SUFFIXES = frozenset([".png", ".jpg", ".jpeg", ".jpe", ".jp2", ".bmp", ".d
 IMAGE_SUFFIXES |= frozenset([".pgm", ".ppm", ".pbm", ".pnm", ".dcm", ".nii", ".gz", ".svs", ".ndpi", ".mha", ".mhd"])
 IMAGE_SUFFIXES |= frozenset([".dicom", ".ima", ".scn", ".mrxs", ".vms", ".vmu", ".svslide", ".bif"])
 IMAGE_SUFFIXES |= frozenset([".heic", ".heif", ".avif", ".jxl", ".j2k", ".psd", ".npy", ".nrrd", ".czi"])  # not read
-INTEGER = re.compile(r"[-+]?(?:0x[0-9a-fA-F]{1,18}|[0-9]{1,18})")
+INTEGER = re.compile(r"[-+]?(?:0x[0-9a-fA-F]+|[0-9]+)")
+LONGEST_INTEGER = 20  # digits; to convert a million of them would take minutes
 NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 
 Label = tuple[tuple[int, ...] | None, str | None]
@@ -27,10 +29,12 @@ def read_integer(node: Node) -> int | None:
 
 
 def integer_of(text: str) -> int | None:
-    """Return the integer that a text means as YAML 1.1 and ECVL read it, or `None`."""
+    """Return the integer that a text means as YAML 1.1 and ECVL read it, or `None`; of a long one only that it is."""
     if not INTEGER.fullmatch(text):
         return None
     digits = text.lstrip("+-")
+    if len(digits) > LONGEST_INTEGER:
+        digits = "9" * LONGEST_INTEGER
     is_octal = len(digits) > 1 and digits.isdigit() and digits[0] == "0"
     try:
         value = int(digits, 8 if is_octal else 0)
@@ -96,8 +100,15 @@ class SampleReader:
         if node.is_null or not node.text.strip():
             self._problems.add(key, "is empty; the path or URL of an image is expected.", node.line)
             return False
+        return self._is_possible_place(node, key)
+
+    def _is_possible_place(self, node: Scalar, key: str) -> bool:
         if "\0" in node.text:
             self._problems.add(key, "holds a NUL character, which no path can.", node.line)
+            return False
+        if OTHER_SCHEME.match(node.text):
+            expected = "a path, or a URL with http or https, is expected"
+            self._problems.add(key, f"is {shorten(node.text)}, which cannot be fetched; {expected}.", node.line)
             return False
         return True
 
@@ -149,18 +160,21 @@ class SampleReader:
         if 0 <= index < count:
             return (index,), None
         expected = f"an index from 0 to {count - 1} is expected" if count else "the file lists no classes"
-        self._problems.add(key, f"is {node.text}, but {expected}.", node.line)
+        self._problems.add(key, f"is {bare(node.text)}, but {expected}.", node.line)
         return None
 
     def _mask(self, node: Scalar, key: str) -> Label | None:
         text = node.text
-        if "\0" in text:
-            self._problems.add(key, "holds a NUL character, which no path can.", node.line)
+        if not self._is_possible_place(node, key):
             return None
-        if not self._classes or looks_like_a_place(text) or self._is_file(text):
+        if looks_like_a_place(text) or self._is_file(text):
             return None, text
-        fault = f"is {shorten(text)}, which is neither a class nor the location of a mask;"
-        self._problems.add(key, fault, node.line, meant=(text, self._class_indexes))
+        if self._classes:
+            fault = f"is {shorten(text)}, which is neither a class nor the location of a mask;"
+            self._problems.add(key, fault, node.line, meant=(text, self._class_indexes))
+        else:
+            fault = "which is no file; name classes under `classes`, or the path of a mask."
+            self._problems.add(key, f"is {shorten(text)}, {fault}", node.line)
         return None
 
     def _values(self, node: Node, key: str) -> dict[str, object] | None:
@@ -188,7 +202,8 @@ class SampleReader:
         values = {}
         for feature, node in entries.items():
             if not isinstance(node, Scalar):
-                self._problems.add(f"{key}.{feature}", f"is {node.kind}; a text or a number is expected.", node.line)
+                place = f"{key}.{bare(feature)}"
+                self._problems.add(place, f"is {node.kind}; a text or a number is expected.", node.line)
             elif not node.is_null:
                 values[feature] = _value(node)
         return values
@@ -211,7 +226,10 @@ def read_entries(
         if not isinstance(name, Scalar):
             problems.add(key or "The file", f"has {name.kind} as a key; a text is expected.", name.line)
             continue
-        place = f"{key}.{name.text}" if key else name.text
+        if name.is_null or not name.text.strip():
+            problems.add(key or "The file", f"has an empty {noun}; a name is expected before the colon.", name.line)
+            continue
+        place = f"{key}.{bare(name.text)}" if key else bare(name.text)
         if name.text in entries:
             problems.add(place, "stands here a second time; keep one of the two.", name.line)
         elif allowed and name.text not in allowed:
@@ -230,4 +248,5 @@ def _value(node: Scalar) -> object:
     number = NUMBER.fullmatch(node.text)
     if number is None:
         return node.text
-    return float(node.text) if number[1] or number[2] else int(node.text)
+    value = float(node.text) if number[1] or number[2] else int(node.text)
+    return value if isfinite(value) else node.text  # JSON has no infinity

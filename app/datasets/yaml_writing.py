@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from app.datasets.description import Description, Sample
-from app.datasets.yaml_samples import integer_of, looks_like_a_place
+from app.datasets.yaml_samples import looks_like_a_place
 
 # A text outside of this form, or one that YAML gives a meaning, stands in quotes.
 PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*(?: [A-Za-z0-9_./-]+)*")
@@ -52,8 +52,7 @@ def _sample(sample: Sample, description: Description) -> Iterator[str]:
 
 def _unmistakable(mask: str, classes: tuple[str, ...]) -> str:
     """Begin a mask with `./` where its bare name would be read as a class."""
-    is_clear = looks_like_a_place(mask) if classes else integer_of(mask) is None
-    return mask if is_clear and mask not in classes else f"./{mask}"
+    return mask if looks_like_a_place(mask) and mask not in classes else f"./{mask}"
 
 
 def _one_or_list(texts: tuple[str, ...] | list[str]) -> str:

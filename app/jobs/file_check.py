@@ -1,7 +1,6 @@
 """Check a description that is not registered: what `dht check-dataset` does."""
 
 import tempfile
-from functools import partial
 from pathlib import Path
 
 from app.datasets.checks import CLASSIFICATION, SEGMENTATION
@@ -10,7 +9,7 @@ from app.datasets.places import resolve
 from app.datasets.probe import probe
 from app.datasets.report import DatasetReport, Progress, reads_masks
 from app.datasets.report_sample import SampleGauge
-from app.datasets.yaml_format import is_file_in, read
+from app.datasets.yaml_format import read_file
 from app.errors import InvalidInput
 from app.settings import Settings
 from app.training.remote import LocalCopies
@@ -31,13 +30,10 @@ def check_file(
     Raises:
         DatasetError: with all problems of a description that cannot be used.
         InvalidInput: for a file that cannot be read, or a feature that is not there.
+        TooLarge: for a file over the limit.
     """
-    try:
-        text = path.read_bytes()
-    except OSError as error:
-        raise InvalidInput(f"{path} cannot be read: {error.strerror}.") from error
+    description = read_file(path, settings.max_description_bytes)
     folder = path.absolute().parent
-    description = read(text, path.name, partial(is_file_in, folder))
     task_name = task_name or _task_of(description)
     with tempfile.TemporaryDirectory(prefix="dht-check-") as copies_folder:
         copies = LocalCopies(Path(copies_folder), settings)

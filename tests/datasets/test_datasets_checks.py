@@ -68,8 +68,10 @@ def test_missing_files_are_counted_and_the_first_named(folder):
 
 def test_folders_and_impossible_names_are_no_files(folder):
     (folder / "folder").mkdir()
-    samples = [Sample((name,), classes=(0,)) for name in ("folder", "x" * 5000, "a\0.png")]
-    assert len(faults(check_for_task, described(*samples), "classification", folder)) == 3
+    samples = [Sample((name,), classes=(0,)) for name in ("folder", "x" * 5000, "a\0.png", "folder#slice=1")]
+    problems = faults(check_for_task, described(*samples), "classification", folder)
+    assert len(problems) == 4
+    assert sum("names a folder, not an image: 'folder" in problem for problem in problems) == 2
 
 
 def test_files_of_unused_samples_and_urls_are_not_looked_for(folder):

@@ -121,6 +121,14 @@ def test_files_that_are_missing_or_broken_are_named(folder):
     assert report["problem_counts"]["error"] == 4 and report["images"]["readable"] == 2
 
 
+def test_a_folder_among_the_images_is_told(folder):
+    (folder / "more").mkdir()
+
+    report = report_on(folder, described(folder, [*numbered(6), "more"]))
+
+    assert [problem["message"] for problem in found(report, "missing")] == ["'more' is a folder, not an image."]
+
+
 def test_a_broken_image_in_no_split_is_a_warning(folder):
     (folder / "text.png").write_text("no image")
 

@@ -20,7 +20,6 @@ FIRST_SAMPLES = {
     "020": Sample(("img/c0.png",), classes=(1,)),  # the class named 5; ECVL reads index 5 and corrupts its memory
     "022": Sample(("img/c0.png",), classes=(1,)),
     "024": Sample(("img/c0.png",), classes=(1,)),
-    "028": Sample(("img/c0.png",), mask="bee"),
     "034": Sample(("img/c0.png",), mask="gt/m0.png"),
     "036": Sample(("./img/c0.png",), mask="gt/m0.png"),
     "038": Sample(("img/c0.png",), mask="gt/nope.png"),
@@ -67,6 +66,7 @@ REFUSED = {
     "014": [(4, "images[0].label")],
     "016": [(4, "images[0].label")],
     "026": [(1, "classes[1]")],
+    "028": [(3, "images[0].label")],
     "030": [(1, "classes")],
     "032": [(5, "split.training")],
     "060": [(5, "images[1].location")],

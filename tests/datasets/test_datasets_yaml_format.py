@@ -9,7 +9,7 @@ from hypothesis import strategies as some
 from app.datasets.description import Description, Sample
 from app.datasets.problems import MOST_PROBLEMS
 from app.datasets.yaml_format import read, read_file, write
-from app.errors import DatasetError, TooLarge
+from app.errors import DatasetError, InvalidInput, TooLarge
 
 
 def problems_of(text, **arguments):
@@ -53,7 +53,10 @@ def test_label_is_read_as(label, classes, expected):
         ("1.0", "neither a class nor the location of a mask"),
         ("08", "neither a class nor the location of a mask"),
         ("010", "an index from 0 to 2 is expected"),
-        ("99999999999999999999", "neither a class"),
+        ("99999999999999999999", "is 99999999999999999999, but an index from 0 to 2 is expected"),
+        ("-" + "9" * 5000, "9...', but an index from 0 to 2 is expected"),
+        ("0x" + "f" * 5000, "f...', but an index from 0 to 2 is expected"),
+        ("file:///lab/m.png", "a path, or a URL with http or https, is expected"),
         ("{a: b}", "is a mapping"),
         ("[[0]]", "holds a list"),
         ("[gt/a.png, gt/b.png]", "one mask or classes"),
@@ -71,6 +74,49 @@ def test_label_that_cannot_be_used_is_refused(label, said):
 def test_unclear_label_is_a_mask_if_there_is_such_a_file():
     text = b"classes: [ant]\nimages: [{location: a, label: truth}]"
     assert read(text, "lab.yml", is_file=lambda name: name == "truth").samples[0].mask == "truth"
+
+
+def test_label_that_is_no_file_is_refused_without_classes_too():
+    [problem] = problems_of("images: [{location: a.png, label: bee}]")
+    assert problem.endswith("is 'bee', which is no file; name classes under `classes`, or the path of a mask.")
+    assert read(b"images: [{location: a, label: bee}]", "x", is_file=lambda name: True).samples[0].mask == "bee"
+
+
+@pytest.mark.parametrize(
+    "location", ["ftp://lab.example/a.png", "FILE:///a.png", "s3://a/b", "data:image/png;base64,A"]
+)
+def test_url_that_cannot_be_fetched_is_refused(location):
+    [problem] = problems_of(f"images:\n  - {location}\n  - b.png\n")
+    assert problem.startswith("line 2: images[0] is ") and "http or https, is expected" in problem
+
+
+LONG, SLY = "k" * 1000, r'"k\e[31m\nx"'
+
+
+@pytest.mark.parametrize("name", [LONG, SLY])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "images: [a]\nNAME: 1",
+        "images: [a]\nsplit: {NAME: [4]}",
+        "images: [a]\nsplit: {NAME: [0], test: [0]}",
+        "classes: [a]\nimages: [{location: a, label: a}, b]\nsplit: {NAME: [0, 1]}",
+        "features: [NAME]\nimages: [{location: a, values: {? NAME : [1]}}]",
+        "classes: [NAME]\nimages: [{location: a, label: zz}]",
+        "classes: [NAME]\nimages: [{location: a, label: kkx}]",
+        "images: [a]\nsplit: {test: [NAME]}",
+    ],
+)
+def test_names_are_told_in_short_and_without_commands_to_a_terminal(name, text):
+    [problem] = problems_of(text.replace("NAME", name))
+    assert problem.isprintable() and len(problem) < 250
+
+
+def test_empty_key_is_told():
+    assert problems_of("images: [a]\n~: 1\nsplit: {'': [0]}") == [
+        "line 2: The file has an empty key; a name is expected before the colon.",
+        "line 3: split has an empty key; a name is expected before the colon.",
+    ]
 
 
 def test_class_index_without_classes_says_so():
@@ -143,7 +189,16 @@ def test_split_index_that_is_no_integer_is_refused(index):
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [("3", 3), ("-0.5", -0.5), ("1e3", 1000.0), ("007", "007"), ("12:30", "12:30"), ("yes", "yes"), ("true", True)],
+    [
+        ("3", 3),
+        ("-0.5", -0.5),
+        ("1e3", 1000.0),
+        ("007", "007"),
+        ("12:30", "12:30"),
+        ("yes", "yes"),
+        ("true", True),
+        ("1e999", "1e999"),
+    ],
 )
 def test_value_keeps_what_was_written(value, expected):
     text = f"features: [f, g]\nimages: [{{location: a.png, values: [null, {value}]}}]"
@@ -159,8 +214,14 @@ def test_limit_of_the_file_size_is_kept(tmp_path):
 
 
 def test_absent_file_is_told(tmp_path):
-    with pytest.raises(DatasetError, match="cannot be read: No such file or directory"):
+    with pytest.raises(InvalidInput, match=r"none\.yml cannot be read: No such file or directory"):
         read_file(tmp_path / "none.yml", limit_bytes=10)
+
+
+def test_file_of_another_kind_is_told(tmp_path):
+    (tmp_path / "scan.png").write_bytes(b"\x89PNG\r\n")
+    with pytest.raises(InvalidInput, match=r"'scan\.png' is a PNG image; a YAML file that lists the images"):
+        read_file(tmp_path / "scan.png", limit_bytes=10)
 
 
 def test_25000_images_are_read():

@@ -1,6 +1,7 @@
 """The YAML below the format: attacks and faults are refused in one sentence, quickly."""
 
 import time
+from pathlib import Path
 
 import pytest
 import yaml
@@ -10,6 +11,7 @@ from app.datasets.yaml_format import read
 from app.datasets.yaml_nodes import compose
 from app.errors import DatasetError
 
+ECVL_FILES = Path(__file__).parent.parent / "data" / "datasets" / "ecvl"
 BOMB = b"a: &a [x, x, x, x, x, x, x, x, x, x]\n" + b"".join(
     b"%c: &%c [" % (name, name) + b", ".join([b"*%c" % (name - 1)] * 10) + b"]\n" for name in b"bcdefgh"
 )
@@ -76,6 +78,26 @@ def test_start_of_the_file_is_accepted(start):
 def test_anchors_are_followed():
     text = b"classes: [a, b]\nimages:\n  - {location: x.png, label: &l [a, b]}\n  - {location: y.png, label: *l}\n"
     assert [sample.classes for sample in read(text, "lab.yml").samples] == [(0, 1), (0, 1)]
+
+
+@pytest.mark.usefixtures("loader")
+def test_half_of_a_character_is_refused():
+    with pytest.raises(DatasetError, match="line 1, column"):
+        read(rb'images: ["\ud800.png"]', "lab.yml")
+
+
+def outcome(content):
+    try:
+        return read(content, "lab.yml")
+    except DatasetError as error:
+        return [(problem.line, problem.key) for problem in error.problems]
+
+
+@pytest.mark.parametrize("path", sorted(ECVL_FILES.glob("*.yml")), ids=lambda path: path.stem)
+def test_without_libyaml_the_same_is_read(path, monkeypatch):
+    expected = outcome(path.read_bytes())
+    monkeypatch.setattr(yaml_nodes, "_EVENT_LOADER", yaml.SafeLoader)
+    assert outcome(path.read_bytes()) == expected
 
 
 @pytest.mark.usefixtures("loader")
