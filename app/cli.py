@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from app.errors import ToolkitError
+from app.greedy_option import GreedyCommand
 from app.settings import CLONE_FOLDER, Settings
 
 
@@ -18,6 +19,11 @@ class Commands(click.Group):
         except ToolkitError as error:
             raise click.ClickException(error.message) from error
 
+
+LARGEST_SEED = 2**32 - 1  # as the property Seed has it
+SEED = click.option(
+    "--seed", type=click.IntRange(0, LARGEST_SEED), default=0, show_default=True, help="Seed of the random draws."
+)
 
 # The rooms are imported on use: `dht --help` answers at once, and `dht redis` needs none of them.
 
@@ -96,6 +102,55 @@ def check_dataset(file: Path, task: str | None, group_by: str | None, is_json: b
 
     if not check_and_show(file, Settings.from_environment(), task, group_by, is_json=is_json):
         raise SystemExit(1)
+
+
+@main.command("check-augmentation")
+@click.argument("file", type=click.Path(path_type=Path))
+def check_augmentation(file: Path) -> None:
+    """Check an augmentation text.
+
+    Prints the text as the toolkit writes it, or every problem with its line and a caret under the place. The exit code
+    is 1 if there are problems.
+    """
+    from app.augmentation_screen import checked, read_text
+
+    is_sound, told = checked(read_text(file))
+    click.echo(told, nl=False)
+    if not is_sound:
+        raise SystemExit(1)
+
+
+@main.command("apply-augmentation", cls=GreedyCommand, greedy="--masks")
+@click.argument("text_file", type=click.Path(path_type=Path))
+@click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--masks",
+    metavar="MASK...",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Masks, one for each image in the same order: several after one flag, or the flag before each.",
+)
+@click.option("--out", metavar="DIR", required=True, type=click.Path(path_type=Path), help="Folder for the results.")
+@SEED
+@click.option("--epoch", type=click.IntRange(1), default=1, show_default=True, help="Epoch whose draws are shown.")
+def apply_augmentation(
+    text_file: Path, images: tuple[Path, ...], masks: tuple[Path, ...], out: Path, seed: int, epoch: int
+) -> None:
+    """Apply an augmentation text to images.
+
+    Each result is written under the name of its IMAGE into DIR. An array (.npy: `(H, W)`, `(H, W, 1)` or RGB
+    `(H, W, 3)`, uint8 or float32) gives the exact array, an image file one of 8 bits. The first image gets the draw of
+    sample 0 in a training with this seed and epoch, and so on.
+    """
+    from app.augmentation_screen import read_text
+    from app.jobs.augmented_files import apply_to_files
+
+    max_pixels = Settings.from_environment().max_image_pixels
+    text = read_text(text_file)
+    for note in apply_to_files(text, images, masks, out, seed=seed, epoch=epoch, max_pixels=max_pixels):
+        click.echo(note, err=True)
+    results = f"{len(images)} images" + (f" and {len(masks)} masks" if masks else "")
+    click.echo(f"Wrote {results} to {out}.")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ def test_help_names_every_command():
     answer = CliRunner().invoke(main, ["--help"])
 
     assert answer.exit_code == 0
-    for command in ("init", "serve", "redis", "demo", "check-dataset"):
+    for command in ("init", "serve", "redis", "demo", "check-dataset", "check-augmentation", "apply-augmentation"):
         assert f"\n  {command} " in answer.output
 
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from app.augment.parser import parse
-from app.augment.pipeline import Pipeline
+from app.augment.pipeline import Pipeline, sample_generator
 from app.datasets.description import Description, Sample
 from app.datasets.images import read_image, read_mask
 from app.datasets.masks import MaskRule
@@ -188,7 +188,7 @@ class Loader:
 
     def _batch(self, indexes: Sequence[int], epoch: int) -> Batch:
         samples = [
-            self._reader.prepared(index, self._pipeline, np.random.default_rng([self._seed, epoch, index]))
+            self._reader.prepared(index, self._pipeline, sample_generator(self._seed, epoch, index))
             for index in indexes
         ]
         images = np.stack([image for image, _ in samples])
