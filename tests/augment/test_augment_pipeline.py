@@ -38,7 +38,7 @@ TEXTS = {
     "AugScaleFromTo": "AugScaleFromTo old_min=50 old_max=200 new_min=0 new_max=255",
     "AugRandomCrop": "AugRandomCrop size=(20,60)",
 }
-SIZES = [(48, 36, 3), (48, 36, 1), (1, 1, 3), (2, 5, 1)]
+SIZES = [(48, 36, 3), (48, 36, 1), (1, 1, 3), (2, 5, 1), (20, 9, 5)]
 
 
 def pipeline(text):

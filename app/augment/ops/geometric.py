@@ -8,7 +8,7 @@ import math
 import cv2
 import numpy as np
 
-from app.augment.ops.pixels import with_channels
+from app.augment.ops.pixels import in_fours, with_channels
 from app.augment.ops.registry import chance, paired_operation, pixel_generator, place, seed, uniform, uniform_pair
 from app.augment.signatures import LARGEST_SIDE_PX
 from app.errors import JobFailure
@@ -32,30 +32,31 @@ BORDER = {
 
 
 @paired_operation("AugRotate", angle=uniform)
-def rotate(image, mask, angle, center, scale, interp, gt_interp):
+def rotate(image, mask, angle, center, scale, interp, gt_interp, *, scale_mask: bool):
     """Turn clockwise by `angle` degrees about `center` (default: half the size), zoomed by `scale`; the size stays."""
     height, width = image.shape[:2]
     matrix = cv2.getRotationMatrix2D(center or (width / 2, height / 2), -angle, scale)
-    image = with_channels(cv2.warpAffine(image, matrix, (width, height), flags=INTERPOLATION[interp]))
+    interpolation = INTERPOLATION[interp]
+    image = in_fours(image, lambda plane: cv2.warpAffine(plane, matrix, (width, height), flags=interpolation))
     if mask is not None:
-        mask = cv2.warpAffine(mask, matrix, (width, height), flags=INTERPOLATION[gt_interp])
+        mask = cv2.warpAffine(mask, matrix, (width, height), flags=_mask_interpolation(gt_interp, scale_mask))
     return image, mask
 
 
 @paired_operation("AugResizeDim")
-def resize(image, mask, dims, interp, gt_interp):
+def resize(image, mask, dims, interp, gt_interp, *, scale_mask: bool):
     """Resize to (width, height) or (width, height, channels); fractions are cut off, channels are interpolated."""
     width, height, *channels = map(int, dims)
-    image, mask = _resized(image, mask, (width, height), interp, gt_interp)
+    image, mask = _resized(image, mask, (width, height), interp, gt_interp, scale_mask)
     if channels and channels[0] != image.shape[2]:
         pixels = image.reshape(height * width, image.shape[2])
-        image = cv2.resize(pixels, (channels[0], height * width), interpolation=INTERPOLATION[interp])
+        image = _resized_plane(pixels, (channels[0], height * width), INTERPOLATION[interp])
         image = image.reshape(height, width, channels[0])
     return image, mask
 
 
 @paired_operation("AugResizeScale")
-def resize_by_factor(image, mask, scale, interp, gt_interp):
+def resize_by_factor(image, mask, scale, interp, gt_interp, *, scale_mask: bool):
     """Resize by factors of width and height, rounded half up.
 
     Raises:
@@ -68,7 +69,7 @@ def resize_by_factor(image, mask, scale, interp, gt_interp):
             f"AugResizeScale makes {size[0]} x {size[1]} pixels of {width} x {height}; "
             f"sides from 1 to {LARGEST_SIDE_PX} are possible."
         )
-    return _resized(image, mask, size, interp, gt_interp)
+    return _resized(image, mask, size, interp, gt_interp, scale_mask)
 
 
 @paired_operation("AugFlip", p=chance)
@@ -88,7 +89,7 @@ def transpose(image, mask, p: bool):
     """Swap rows and columns."""
     if not p:
         return image, mask
-    return with_channels(cv2.transpose(image)), None if mask is None else cv2.transpose(mask)
+    return in_fours(image, cv2.transpose), None if mask is None else cv2.transpose(mask)
 
 
 @paired_operation("AugCenterCrop")
@@ -166,11 +167,28 @@ def optical_distortion(image, mask, distort_limit, shift_limit, interp, border_t
     return _remapped(image, mask, x_map, y_map, interp, border_type, border_value, scale_mask)
 
 
-def _resized(image, mask, size, interp, gt_interp):
-    image = with_channels(cv2.resize(image, size, interpolation=INTERPOLATION[interp]))
+def _resized(image, mask, size, interp, gt_interp, scale_mask: bool):
+    image = in_fours(image, lambda plane: _resized_plane(plane, size, INTERPOLATION[interp]))
     if mask is not None:
-        mask = cv2.resize(mask, size, interpolation=INTERPOLATION[gt_interp])
+        mask = _resized_plane(mask, size, _mask_interpolation(gt_interp, scale_mask))
     return image, mask
+
+
+def _resized_plane(plane: np.ndarray, size: tuple[int, int], interpolation: int) -> np.ndarray:
+    if plane.dtype == np.uint8:
+        return cv2.resize(plane, size, interpolation=interpolation)
+    # On floating point, Intel's routines are less exact than OpenCV's own, with which ECVL agrees (a switch per thread).
+    is_used = cv2.ipp.useIPP()
+    cv2.ipp.setUseIPP(False)
+    try:
+        return cv2.resize(plane, size, interpolation=interpolation)
+    finally:
+        cv2.ipp.setUseIPP(is_used)
+
+
+def _mask_interpolation(gt_interp: str, scale_mask: bool) -> int:
+    """Choose how a mask is interpolated: one of grey values as the text says, classes never blended."""
+    return INTERPOLATION[gt_interp] if scale_mask else cv2.INTER_NEAREST
 
 
 def _flipped(image, mask, axis: int):
@@ -185,7 +203,8 @@ def _cropped(image, mask, left: int, top: int, width: int, height: int):
 def _remapped(image, mask, x_map, y_map, interp, border_type, border_value, scale_mask: bool):
     """Look every pixel up where the maps point; the mask by its nearest pixel, so that no classes are blended."""
     border = BORDER[border_type]
-    image = with_channels(_looked_up(image, x_map, y_map, INTERPOLATION[interp], border, _colour(image, border_value)))
+    interpolation, colour = INTERPOLATION[interp], _colour(image, border_value)
+    image = in_fours(image, lambda plane: _looked_up(plane, x_map, y_map, interpolation, border, colour))
     if mask is not None:
         # Beyond the edge of a class map is background: the grey value of the image would name some class.
         beyond = border_value if scale_mask else 0
@@ -203,7 +222,8 @@ def _padded(image, mask, extra: tuple[int, int], border_type: str, mask_value: f
     """Add pixels on each side: extra[0] left and right, extra[1] above and below."""
     border = BORDER[border_type]
     sides = (extra[1], extra[1], extra[0], extra[0])
-    image = with_channels(cv2.copyMakeBorder(image, *sides, border, value=_colour(image, image_value)))
+    colour = _colour(image, image_value)
+    image = in_fours(image, lambda plane: cv2.copyMakeBorder(plane, *sides, border, value=colour))
     if mask is not None:
         mask = cv2.copyMakeBorder(mask, *sides, border, value=mask_value)
     return image, mask
@@ -212,7 +232,7 @@ def _padded(image, mask, extra: tuple[int, int], border_type: str, mask_value: f
 def _colour(image: np.ndarray, border_value: float):
     """Give the border's colour: ECVL sets the first plane in OpenCV's order, which is blue, the last of RGB."""
     value = int(border_value)
-    return (0, 0, value) if image.shape[2] == 3 else value
+    return (0, 0, value) if image.shape[2] == 3 else (value,) * 4
 
 
 def _grid_coordinates(size: int, factors: list[float]) -> np.ndarray:

@@ -6,12 +6,24 @@ import cv2
 import numpy as np
 
 _LEVELS = np.arange(256.0)
+_MOST_CHANNELS_AT_ONCE = 4
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 def with_channels(image: np.ndarray) -> np.ndarray:
     """Give a `(H, W)` result of OpenCV, which drops single channels, its channel axis back."""
     return image[:, :, np.newaxis] if image.ndim == 2 else image
+
+
+def in_fours(image: np.ndarray, call: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Make a call of OpenCV's that takes at most four channels, on `(H, W)` or `(H, W, C)` with any number of them."""
+    if image.ndim == 2:
+        return call(image)
+    if image.shape[2] <= _MOST_CHANNELS_AT_ONCE:
+        return with_channels(call(image))
+    starts = range(0, image.shape[2], _MOST_CHANNELS_AT_ONCE)
+    groups = [image[:, :, start : start + _MOST_CHANNELS_AT_ONCE] for start in starts]
+    return np.concatenate([with_channels(call(np.ascontiguousarray(group))) for group in groups], axis=2)
 
 
 def saturated(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
