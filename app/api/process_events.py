@@ -36,7 +36,7 @@ def get_events(process_id: str) -> Response:
     response = Response(_lines(events), mimetype="text/event-stream")
     response.headers["Cache-Control"] = "no-cache"
     response.headers["X-Accel-Buffering"] = "no"  # nginx would keep events back until it has some kilobytes
-    response.call_on_close(toolkit.reserve_stream())
+    response.call_on_close(toolkit.streams.take())
     return response
 
 

@@ -1,7 +1,8 @@
 """The long-lived parts that the web side works with, opened once per process."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from threading import BoundedSemaphore
 
 from app.datasets.fetch import fetch
@@ -12,16 +13,49 @@ from app.runs.layout import StorageLayout
 from app.settings import Settings
 
 
+class Places:
+    """How many requests may do a slow thing at once; each keeps a thread from answering others.
+
+    Args:
+        count: of the places.
+        refusal: what a request is told that finds none.
+    """
+
+    def __init__(self, count: int, refusal: str):
+        self._free = BoundedSemaphore(max(1, count))
+        self._refusal = refusal
+
+    def take(self) -> Callable[[], None]:
+        """Take a place and return what gives it back.
+
+        Raises:
+            Busy: while all are taken.
+        """
+        if not self._free.acquire(blocking=False):
+            raise Busy(self._refusal)
+        return self._free.release
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold a place while the block runs; see `take`."""
+        give_back = self.take()
+        try:
+            yield
+        finally:
+            give_back()
+
+
 @dataclass(frozen=True)
 class Services:
-    """Settings, records, files and queue."""
+    """Settings, records, files and queue, and the places for what takes long."""
 
     settings: Settings
     database: Database
     storage: StorageLayout
     queue: JobQueue
-    _downloads: BoundedSemaphore = field(repr=False)
-    _streams: BoundedSemaphore = field(repr=False)
+    downloads: Places
+    streams: Places
+    programs: Places
 
     def fetch(self, url: str, limit_bytes: int) -> bytes:
         """Return the content behind a URL that a user named, within the limits of the settings.
@@ -29,29 +63,15 @@ class Services:
         Raises:
             InvalidInput: why the URL cannot be used.
             TooLarge: if there is more than `limit_bytes`.
-            Busy: while too many downloads run; each keeps a thread from answering others.
+            Busy: while too many downloads run.
         """
-        if not self._downloads.acquire(blocking=False):
-            raise Busy("The service downloads from too many URLs at this moment; send the request again in a minute.")
-        try:
+        with self.downloads.held():
             return fetch(
                 url,
                 limit_bytes=limit_bytes,
                 timeout_seconds=self.settings.url_timeout_seconds,
                 allowed_hosts=self.settings.url_hosts,
             )
-        finally:
-            self._downloads.release()
-
-    def reserve_stream(self) -> Callable[[], None]:
-        """Take one of the places for answers that go on for minutes; return what gives it back.
-
-        Raises:
-            Busy: while all are taken; each keeps a thread from answering others.
-        """
-        if not self._streams.acquire(blocking=False):
-            raise Busy("The service sends events to too many clients at this moment; ask /status instead.")
-        return self._streams.release
 
 
 def open_services(settings: Settings) -> Services:
@@ -62,8 +82,20 @@ def open_services(settings: Settings) -> Services:
     """
     storage = StorageLayout(settings.storage_dir)
     storage.create()
-    queue = JobQueue(settings.queue_url)
-    # Together they leave a quarter of the threads to requests that are answered at once.
-    downloads = BoundedSemaphore(max(1, settings.web_threads // 2))
-    streams = BoundedSemaphore(max(1, settings.web_threads // 4))
-    return Services(settings, Database(storage.records), storage, queue, downloads, streams)
+    # Together they leave an eighth of the threads to requests that are answered at once.
+    threads = settings.web_threads
+    return Services(
+        settings,
+        Database(storage.records),
+        storage,
+        JobQueue(settings.queue_url),
+        downloads=Places(
+            threads // 2, "The service downloads from too many URLs at this moment; send the request again in a minute."
+        ),
+        streams=Places(
+            threads // 4, "The service sends events to too many clients at this moment; ask /status instead."
+        ),
+        programs=Places(
+            threads // 8, "The service draws for others at this moment; send the request again in a second."
+        ),
+    )

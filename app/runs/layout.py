@@ -54,6 +54,10 @@ class RunFolder:
         return self.path / "report.json"
 
     @property
+    def plots(self) -> Path:
+        return self.path / "plots"
+
+    @property
     def predictions(self) -> Path:
         return self.outputs / "predictions.jsonl"
 
