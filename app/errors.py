@@ -10,12 +10,19 @@ class ToolkitError(Exception):
     Attributes:
         message: what is wrong, where, and what would be right.
         errors: faults by the name of the field (or file, or line) they belong to.
+        places: of those faults that lie in a text, the same once more with line and column.
     """
 
-    def __init__(self, message: str, errors: Mapping[str, Sequence[str]] | None = None):
+    def __init__(
+        self,
+        message: str,
+        errors: Mapping[str, Sequence[str]] | None = None,
+        places: "Mapping[str, Sequence[Problem]] | None" = None,
+    ):
         super().__init__(message)
         self.message = message
         self.errors = {where: list(faults) for where, faults in (errors or {}).items()}
+        self.places = dict(places or {})
 
 
 class MalformedRequest(ToolkitError):
@@ -94,7 +101,8 @@ class InvalidText(InvalidInput):
         subject = subject or self.subject
         more = len(self.problems) - 1
         tail = f" (and {more} more problem{'s' * (more > 1)})" if more else ""
-        super().__init__(f"{subject}: {self.problems[0]}{tail}", {subject: [str(p) for p in self.problems]})
+        faults = [str(problem) for problem in self.problems]
+        super().__init__(f"{subject}: {faults[0]}{tail}", {subject: faults}, {subject: self.problems})
 
 
 class AugmentationError(InvalidText):

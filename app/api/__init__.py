@@ -4,6 +4,7 @@ from flask import Flask
 
 from app.api import (
     allowed_properties,
+    augmentations,
     dataset_images,
     dataset_reports,
     datasets,
@@ -34,6 +35,7 @@ RESOURCES = (
     models,
     properties,
     allowed_properties,
+    augmentations,
     datasets,
     dataset_reports,
     dataset_images,

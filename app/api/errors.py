@@ -1,6 +1,7 @@
 """Turn every exception into the one error answer; no other module knows which status an exception has."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from flask import Flask, Response, current_app, jsonify, request
@@ -13,6 +14,7 @@ from app.errors import (
     InvalidInput,
     MalformedRequest,
     NotFound,
+    Problem,
     QueueUnavailable,
     StorageUnavailable,
     TooLarge,
@@ -51,7 +53,7 @@ def answer_toolkit_error(error: ToolkitError) -> Response:
         return error_response(500, SENTENCES[500])
     if code == 503:
         current_app.logger.warning("%s %s: %s", request.method, request.path, error.message)
-    return error_response(code, error.message, error.errors)
+    return error_response(code, error.message, error.errors, error.places)
 
 
 def answer_http_exception(error: HTTPException) -> Response:
@@ -70,9 +72,17 @@ def _sentence(code: int) -> str | None:
     return words and words.format(path=request.path, method=request.method, limit=limit)
 
 
-def error_response(code: int, message: str, errors: Mapping[str, Sequence[str]] | None = None) -> Response:
-    """Return the one error answer."""
-    response = jsonify(error_body(code, message, errors))
+def error_response(
+    code: int,
+    message: str,
+    errors: Mapping[str, Sequence[str]] | None = None,
+    places: Mapping[str, Sequence[Problem]] | None = None,
+) -> Response:
+    """Return the one error answer; faults of a text are in it once more, each with its place."""
+    body = error_body(code, message, errors)
+    if places:
+        body["problems"] = {where: [asdict(problem) for problem in found] for where, found in places.items()}
+    response = jsonify(body)
     response.status_code = code
     return response
 

@@ -22,19 +22,24 @@ END = "end"
 BRACKETS = {"[": ("]", "range"), "(": (")", "vector")}
 
 
-def parse(text: str) -> Augmentation:
+def parse(text: str, subject: str | None = None) -> Augmentation:
     """Read a text; a blank one is an empty sequence.
+
+    Args:
+        text: what is read.
+        subject: what an error calls the text, such as the field that holds it.
 
     Raises:
         AugmentationError: with every problem of the text, each with line and column.
     """
     if len(text) > LONGEST_TEXT:
         message = f"The text has {len(text)} characters; at most {LONGEST_TEXT} are read."
-        raise AugmentationError([_problem(message, lines_of(text[:LONGEST_TEXT]), 1, 1)])
+        raise AugmentationError([_problem(message, lines_of(text[:LONGEST_TEXT]), 1, 1)], subject)
     parser = _Parser(text)
     augmentation = parser.read()
     if parser.problems:
-        raise AugmentationError(sorted(parser.problems, key=lambda problem: (problem.line or 0, problem.column or 0)))
+        problems = sorted(parser.problems, key=lambda problem: (problem.line or 0, problem.column or 0))
+        raise AugmentationError(problems, subject)
     return augmentation
 
 

@@ -46,13 +46,20 @@ class Parameter:
 class Signature:
     """One operation or container: its name, its parameters in the order shown, and what it does in one line.
 
-    `moves_pixels` is true when afterwards a mask no longer lies on its source image, whatever it is resized to.
+    `example` is a text that shows it. `moves_pixels` is true when afterwards a mask no longer lies on its source image,
+    whatever it is resized to.
     """
 
     name: str
     parameters: tuple[Parameter, ...]
     summary: str
+    example: str
     moves_pixels: bool = False
+
+    @property
+    def is_container(self) -> bool:
+        """Tell whether other operations follow, up to `end`."""
+        return self.name in CONTAINERS
 
     def parameter(self, name: str) -> Parameter | None:
         """Find a parameter by its name; `None` if the operation has none of that name."""
@@ -123,11 +130,17 @@ PER_CHANNEL = _number("per_channel", "probability that the channels are drawn on
 REMAPPING = (INTERP, BORDER_TYPE, BORDER_VALUE)
 
 _SIGNATURES = (
-    Signature(SEQUENTIAL, (), "apply the operations up to `end` one after the other"),
+    Signature(
+        SEQUENTIAL,
+        (),
+        "apply the operations up to `end` one after the other",
+        "SequentialAugmentationContainer\n    AugMirror p=0.5\n    AugRotate angle=[-20,20]\nend",
+    ),
     Signature(
         ONE_OF,
         (_probability("probability that one is applied at all", 1.0),),
         "apply one of the operations up to `end`",
+        "OneOfAugmentationContainer p=0.8\n    AugGaussianBlur sigma=[1,3]\n    AugBrightness beta=[-60,60]\nend",
     ),
     Signature(
         "AugRotate",
@@ -139,36 +152,61 @@ _SIGNATURES = (
             GT_INTERP,
         ),
         "turn about a point; the size stays, corners become black",
+        "AugRotate angle=[-30,30]",
         moves_pixels=True,
     ),
     Signature(
         "AugResizeDim",
         (_side("dims", "new (width,height), or (width,height,channels)", (2, 3)), INTERP, GT_INTERP),
         "resize to a width and a height in pixels",
+        "AugResizeDim dims=(48,64)",
     ),
     Signature(
         "AugResizeScale",
         (_vector("scale", "factors (of width, of height)", (2,), 0.001, 1000), INTERP, GT_INTERP),
         "resize by a factor",
+        "AugResizeScale scale=(1,0.5)",
     ),
-    Signature("AugFlip", (_probability("probability of a flip"),), "flip upside down", moves_pixels=True),
-    Signature("AugMirror", (_probability("probability of a mirroring"),), "mirror left and right", moves_pixels=True),
     Signature(
-        "AugTranspose", (_probability("probability of a transposition"),), "swap rows and columns", moves_pixels=True
+        "AugFlip", (_probability("probability of a flip"),), "flip upside down", "AugFlip p=0.5", moves_pixels=True
     ),
-    Signature("AugGaussianBlur", (_range("sigma", "standard deviation in pixels; 0 blurs as 0.8", 0, 500),), "blur"),
+    Signature(
+        "AugMirror",
+        (_probability("probability of a mirroring"),),
+        "mirror left and right",
+        "AugMirror p=0.5",
+        moves_pixels=True,
+    ),
+    Signature(
+        "AugTranspose",
+        (_probability("probability of a transposition"),),
+        "swap rows and columns",
+        "AugTranspose p=0.5",
+        moves_pixels=True,
+    ),
+    Signature(
+        "AugGaussianBlur",
+        (_range("sigma", "standard deviation in pixels; 0 blurs as 0.8", 0, 500),),
+        "blur",
+        "AugGaussianBlur sigma=[1,4]",
+    ),
     Signature(
         "AugAdditiveLaplaceNoise",
         (_range("std_dev", "scale of the noise in grey levels; its standard deviation is 1.41 times that", 0, 65535),),
         "add Laplace noise to each value",
+        "AugAdditiveLaplaceNoise std_dev=[10,30]",
     ),
     Signature(
         "AugAdditivePoissonNoise",
         (_range("lambda", "mean of the noise in grey levels", 0, 65535),),
         "add Poisson noise to each value (brightens by the mean)",
+        "AugAdditivePoissonNoise lambda=[10,60]",
     ),
     Signature(
-        "AugGammaContrast", (_range("gamma", "exponent; below 1 brightens", 0, 100),), "255 * (value / 255) ** gamma"
+        "AugGammaContrast",
+        (_range("gamma", "exponent; below 1 brightens", 0, 100),),
+        "255 * (value / 255) ** gamma",
+        "AugGammaContrast gamma=[0.4,2.5]",
     ),
     Signature(
         "AugCoarseDropout",
@@ -178,8 +216,14 @@ _SIGNATURES = (
             PER_CHANNEL,
         ),
         "blacken rectangles of a regular grid",
+        "AugCoarseDropout p=[0.1,0.3] drop_size=[0.05,0.15] per_channel=0",
     ),
-    Signature("AugBrightness", (_range("beta", "grey levels to add"),), "add a constant to each value"),
+    Signature(
+        "AugBrightness",
+        (_range("beta", "grey levels to add"),),
+        "add a constant to each value",
+        "AugBrightness beta=[-80,80]",
+    ),
     Signature(
         "AugGridDistortion",
         (
@@ -188,6 +232,7 @@ _SIGNATURES = (
             *REMAPPING,
         ),
         "stretch and squeeze the cells of a grid",
+        "AugGridDistortion num_steps=[4,6] distort_limit=[-0.3,0.3]",
         moves_pixels=True,
     ),
     Signature(
@@ -198,6 +243,7 @@ _SIGNATURES = (
             *REMAPPING,
         ),
         "move pixels by a smooth random field",
+        "AugElasticTransform alpha=[20,40] sigma=[3,4]",
         moves_pixels=True,
     ),
     Signature(
@@ -208,14 +254,26 @@ _SIGNATURES = (
             *REMAPPING,
         ),
         "distort as a lens does",
+        "AugOpticalDistortion distort_limit=[-0.5,0.5] shift_limit=[-5,5]",
         moves_pixels=True,
     ),
-    Signature("AugSalt", (_range("p", "probability of each pixel", 0, 1), PER_CHANNEL), "set random pixels to 255"),
-    Signature("AugPepper", (_range("p", "probability of each pixel", 0, 1), PER_CHANNEL), "set random pixels to 0"),
+    Signature(
+        "AugSalt",
+        (_range("p", "probability of each pixel", 0, 1), PER_CHANNEL),
+        "set random pixels to 255",
+        "AugSalt p=[0.02,0.08] per_channel=0",
+    ),
+    Signature(
+        "AugPepper",
+        (_range("p", "probability of each pixel", 0, 1), PER_CHANNEL),
+        "set random pixels to 0",
+        "AugPepper p=[0.02,0.08] per_channel=0",
+    ),
     Signature(
         "AugSaltAndPepper",
         (_range("p", "probability of each pixel", 0, 1), PER_CHANNEL),
         "set random pixels to 0 or 255",
+        "AugSaltAndPepper p=[0.05,0.1] per_channel=0.5",
     ),
     Signature(
         "AugNormalize",
@@ -224,11 +282,13 @@ _SIGNATURES = (
             _number_or_vector("std", "what to divide by, written as `mean` is"),
         ),
         "(value - mean) / std, in the type of the image",
+        "AugNormalize mean=100 std=1.5",
     ),
     Signature(
         "AugCenterCrop",
         (_side("size", "(width,height); left out: the largest square", required=False),),
         "cut out the middle",
+        "AugCenterCrop size=(40,48)",
         moves_pixels=True,
     ),
     Signature(
@@ -238,12 +298,14 @@ _SIGNATURES = (
             _number("divisor_gt", "what to divide the mask by; left out: `divisor`", required=False),
         ),
         "convert to 32-bit floating point and divide",
+        "AugToFloat32 divisor=255",
     ),
-    Signature("AugDivBy255", (), "divide by 255, in the type of the image"),
+    Signature("AugDivBy255", (), "divide by 255, in the type of the image", "AugDivBy255"),
     Signature(
         "AugScaleTo",
         (_number("new_min", "value of the darkest pixel"), _number("new_max", "value of the brightest pixel")),
         "stretch the values of each image to a range",
+        "AugScaleTo new_min=60 new_max=180",
     ),
     Signature(
         "AugScaleFromTo",
@@ -254,11 +316,13 @@ _SIGNATURES = (
             _number("new_max", "what `old_max` becomes"),
         ),
         "map one range of values to another",
+        "AugScaleFromTo old_min=60 old_max=180 new_min=0 new_max=255",
     ),
     Signature(
         "AugRandomCrop",
         (_side("size", "(width,height)"), PADDING_TYPE, BORDER_VALUE),
         "cut out a random place; a smaller image is padded first",
+        "AugRandomCrop size=(40,40)",
         moves_pixels=True,
     ),
 )

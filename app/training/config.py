@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from difflib import get_close_matches
 
 from app.augment import parser
-from app.errors import AugmentationError, InvalidInput
+from app.errors import InvalidInput
 from app.zoo.architectures import ARCHITECTURES, SEGMENTATION
 from app.zoo.properties import CHOICES, RULES, canonical_choice, property_key
 
@@ -103,7 +103,9 @@ def resolve_properties(
     if not faults:
         faults = _size_faults(values, architecture)
     if faults:
-        raise InvalidInput(faults[0].message, {name: found for fault in faults for name, found in fault.errors.items()})
+        errors = {name: found for fault in faults for name, found in fault.errors.items()}
+        places = {name: found for fault in faults for name, found in fault.places.items()}
+        raise InvalidInput(faults[0].message, errors, places)
     return ResolvedProperties(values, texts)
 
 
@@ -155,7 +157,8 @@ def _read(record: Mapping, rule, text: str | None, choices: str | None, architec
     if rule.choices is not None:
         return _read_choice(name, rule.choices, text, choices, ARCHITECTURES[architecture].task)
     if record["type"] == "string":
-        return _read_augmentations(name, text or "")
+        parser.parse(text or "", name)
+        return text or ""
     return _read_number(name, rule, text, integer=record["type"] == "integer")
 
 
@@ -170,14 +173,6 @@ def _read_choice(name: str, kind: str, text: str | None, choices: str | None, ta
     names = ", ".join(CHOICES[kind][choice].spellings[0] for choice in fitting)
     why = "is not known" if value is None else f"does not fit this {task} model"
     raise InvalidInput.at(name, f"{name}: {_short(text)} {why}; choose one of {names}.")
-
-
-def _read_augmentations(name: str, text: str) -> str:
-    try:
-        parser.parse(text)
-    except AugmentationError as error:
-        raise InvalidInput(f"{name}: {error.message}", {name: [str(problem) for problem in error.problems]}) from error
-    return text
 
 
 def _read_number(name: str, rule, text: str | None, *, integer: bool) -> int | float:
