@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 
+import nibabel
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -119,6 +120,17 @@ def test_names_do_not_reach_the_terminal_as_commands(tmp_path):
     answer = CliRunner().invoke(main, ["check-dataset", str(tmp_path / "set.yml")])
 
     assert answer.output.count(r"\x1b]0;x\x07[red]") == 2 and "\x1b" not in answer.output
+
+
+def test_the_slices_of_a_volume_are_looked_at(tmp_path):
+    for name in ("scan", "mask"):
+        voxels = np.random.default_rng(0).integers(0, 2, (4, 4, 3)).astype(np.uint8)
+        nibabel.save(nibabel.Nifti1Image(voxels, np.eye(4)), tmp_path / f"{name}.nii")
+    (tmp_path / "set.yml").write_text("images: [{location: scan.nii, label: mask.nii}]")
+
+    answer = CliRunner().invoke(main, ["check-dataset", str(tmp_path / "set.yml")])
+
+    assert answer.exit_code == 0 and "3 images for segmentation" in answer.output
 
 
 def test_labels_of_the_other_task_are_told(described):

@@ -1,7 +1,7 @@
 """Say whether a dataset fits a task, before anything is stored or trained."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from app.datasets.description import Description, Sample
@@ -19,7 +19,8 @@ def check_for_task(
 ) -> None:
     """Check that labels have the task's form and that every local file is there.
 
-    Judges the samples that are in a split; all of them if the dataset is not split.
+    Judges the samples that are in a split; all of them if the dataset is not split. Of the others it is only checked
+    that they lie where they may: the report looks at them, too.
 
     Args:
         folder: what relative locations are relative to, a folder or a URL; what is behind a URL is not looked at.
@@ -29,11 +30,12 @@ def check_for_task(
         DatasetError: with all problems.
     """
     problems = Problems(description.name or "dataset")
-    used = [(index, description.samples[index]) for index in description.used_indexes()]
+    used_indexes = set(description.used_indexes())
+    used = [(index, description.samples[index]) for index in sorted(used_indexes)]
     _check_label_form(used, task_name, problems)
     if task_name.casefold() == CLASSIFICATION and not description.classes:
         problems.add("classes", "is missing; a dataset for classification lists its class names.")
-    _check_files(used, folder, roots, problems)
+    _check_files(description, used_indexes, folder, roots, problems)
     problems.raise_if_any()
 
 
@@ -124,20 +126,20 @@ def _how_many(members: Sequence[object]) -> str:
 
 
 def _check_files(
-    members: Iterable[tuple[int, Sample]], folder: Path | str, roots: Sequence[Path] | None, problems: Problems
+    description: Description, used: Container[int], folder: Path | str, roots: Sequence[Path] | None, problems: Problems
 ) -> None:
     missing: list[tuple[str, str]] = []
     outside: list[tuple[str, str]] = []
     folders: list[tuple[str, str]] = []
     place_check = None if roots is None else PlaceCheck(roots)
-    for key, location in _locations(members):
+    for index, key, location in _locations(enumerate(description.samples)):
         place = resolve(location, folder)
         if isinstance(place, str):
             continue
         path = file_of(place)
         if place_check and not place_check.is_inside(path):
             outside.append((key, location))
-        elif not _is_file(path):
+        elif index in used and not _is_file(path):
             (folders if is_folder(path) else missing).append((key, location))
     _tell(missing, "names a file that does not exist", problems)
     _tell(folders, "names a folder, not an image", problems)
@@ -151,12 +153,12 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _locations(members: Iterable[tuple[int, Sample]]) -> Iterator[tuple[str, str]]:
+def _locations(members: Iterable[tuple[int, Sample]]) -> Iterator[tuple[int, str, str]]:
     for index, sample in members:
         for location in sample.location:
-            yield f"images[{index}].location", location
+            yield index, f"images[{index}].location", location
         if sample.mask is not None:
-            yield f"images[{index}].label", sample.mask
+            yield index, f"images[{index}].label", sample.mask
 
 
 def _tell(found: Sequence[tuple[str, str]], fault: str, problems: Problems) -> None:

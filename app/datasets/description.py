@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from app.errors import Problem
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -29,7 +31,16 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """A dataset as its YAML file describes it; `splits` lists sample indexes by split name, in the file's order."""
+    """A dataset as its YAML file describes it.
+
+    Attributes:
+        name, text: what its author calls it and says of it.
+        classes: their names; empty if it has none.
+        features: the names of what is known of samples.
+        samples: in the file's order.
+        splits: sample indexes by split name, in the file's order.
+        remarks: what was left out when the file was read, for its author; no part of the dataset.
+    """
 
     name: str
     text: str
@@ -37,6 +48,7 @@ class Description:
     features: tuple[str, ...]
     samples: tuple[Sample, ...]
     splits: dict[str, tuple[int, ...]]
+    remarks: tuple[Problem, ...] = field(default=(), compare=False)
 
     def split(self, name: str) -> tuple[int, ...]:
         """Return the sample indexes of a split; none if there is no such split."""

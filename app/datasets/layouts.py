@@ -5,9 +5,8 @@ masks beside their images. All may lie in folders named after splits (`train/`, 
 drawn at random. Of a NIfTI volume each slice is an image, and all of them come into the same split.
 """
 
-import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from app.datasets.checks import CLASSIFICATION
@@ -23,12 +22,11 @@ from app.datasets.folders import (
     natural_order,
     refuse_more_than,
 )
-from app.datasets.formats.kinds import NIFTI_SUFFIXES
-from app.datasets.formats.nifti_header import volume_shape
 from app.datasets.mask_names import is_named_as_mask, masks_beside, pair
 from app.datasets.places import same_anywhere
 from app.datasets.problems import shorten
 from app.datasets.splits import USUAL_FRACTIONS, divide
+from app.datasets.volumes import VOLUME, slices_of
 from app.errors import InvalidInput
 
 SEED = 0
@@ -44,7 +42,6 @@ MASK_FOLDER = re.compile(
 SEPARATORS = re.compile(r"[-_. ]")
 UNLABELLED_SPLIT = "test"
 MASK_CLASS = "foreground"
-VOLUME = "volume"  # the feature that keeps the slices of one together
 
 Members = list[tuple[str, str | None]]  # the location of each image, and its class or the location of its mask
 
@@ -70,7 +67,7 @@ def describe(base: Path, task_name: str, name: str) -> Description:
     for split, members in found.items():
         start = len(samples)
         for location, label in members:
-            samples += _samples_of(base, location, label, classes if is_classification else ())
+            samples += slices_of(_sample(location, label, classes if is_classification else ()), base)
             refuse_more_than(MOST_FILES, samples)
         splits[split] = tuple(range(start, len(samples)))
     features = (VOLUME,) if any(sample.values for sample in samples) else ()
@@ -88,35 +85,11 @@ def _drawn(samples: Sequence[Sample], group_by: str | None) -> dict[str, tuple[i
     return {split: members for split, members in drawn.items() if members}
 
 
-def _samples_of(base: Path, location: str, label: str | None, classes: Sequence[str]) -> Iterator[Sample]:
-    """Yield the sample of an image, or of each slice of a volume; without classes the label is its mask's location."""
-    count = _slice_count(base, location)
-    values: dict[str, object] = {VOLUME: location} if count > 1 else {}
-    if label and not classes and (own := _slice_count(base, label)) != count:
-        counts = f"{shorten(location)} has {_slices(count)} and its mask {shorten(label)} {_slices(own)}"
-        raise InvalidInput(f"{counts}; a mask has a slice for each of its volume's.")
-    for index in range(count):
-        part = f"#slice={index}" if count > 1 else ""
-        if label is None:
-            yield Sample((location + part,), values=values)
-        elif classes:
-            yield Sample((location + part,), (classes.index(label),), values=values)
-        else:
-            yield Sample((location + part,), None, label + part, values)
-
-
-def _slice_count(base: Path, location: str) -> int:
-    if not location.lower().endswith(NIFTI_SUFFIXES):
-        return 1
-    shape = volume_shape(base / location, shorten(location))
-    if (volumes := math.prod(shape[3:])) > 1:
-        advice = "name those that are images in a YAML file, as name.nii.gz#volume=0&slice=3"
-        raise InvalidInput(f"{shorten(location)} holds {volumes} volumes; {advice}.")
-    return shape[2]
-
-
-def _slices(count: int) -> str:
-    return "1 slice" if count == 1 else f"{count} slices"
+def _sample(location: str, label: str | None, classes: Sequence[str]) -> Sample:
+    """Return the sample of a file; without classes the label is its mask's location."""
+    if label is None:
+        return Sample((location,))
+    return Sample((location,), (classes.index(label),)) if classes else Sample((location,), None, label)
 
 
 def _origin(parts: Mapping[str, Members]) -> str:

@@ -64,6 +64,8 @@ class DatasetReport:
         began = time.monotonic()
         group_feature = find_shared_groups(self._description, self._split_of, self._group_by, self._findings)
         find_split_faults(self._description, self._task_name, self._findings)
+        for remark in self._description.remarks:
+            self._findings.add(WARNING, "values", str(remark))
         total = len(self._indexes)
         for done, measures in enumerate(measured(self._gauge, self._description, self._indexes, should_stop), 1):
             self._add(measures)

@@ -10,7 +10,7 @@ from app.datasets.problems import Problems, bare, shorten
 from app.datasets.yaml_nodes import Listing, Mapping, Node, Scalar, compose
 from app.datasets.yaml_samples import SampleReader, read_entries, read_integer
 from app.datasets.yaml_writing import write
-from app.errors import InvalidInput, TooLarge
+from app.errors import InvalidInput, Problem, TooLarge
 
 __all__ = ["read", "read_file", "write"]
 
@@ -76,6 +76,7 @@ class _Reader:
         self._entries = read_entries(root, TOP_KEYS, problems)
         self._is_file = is_file
         self._lines: list[int] = []
+        self._remarks: tuple[Problem, ...] = ()
 
     def description(self) -> Description:
         name, text = self._text("name"), self._text("description")
@@ -86,7 +87,7 @@ class _Reader:
         self._check_labels(samples, splits)
         self._problems.raise_if_any()
         known_samples = tuple(sample for sample in samples if sample is not None)
-        return Description(name, text, classes or (), features or (), known_samples, splits)
+        return Description(name, text, classes or (), features or (), known_samples, splits, self._remarks)
 
     def _text(self, key: str) -> str:
         node = self._entries.get(key)
@@ -125,7 +126,9 @@ class _Reader:
             return []
         reader = SampleReader(classes, features, self._problems, self._is_file)
         self._lines = [item.line for item in node.items]
-        return [reader.read(item, f"images[{index}]") for index, item in enumerate(node.items)]
+        samples = [reader.read(item, f"images[{index}]") for index, item in enumerate(node.items)]
+        self._remarks = reader.remarks()
+        return samples
 
     def _splits(self, samples: list[Sample | None]) -> dict[str, tuple[int, ...]]:
         node = self._entries.get("split")

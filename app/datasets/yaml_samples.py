@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from math import isfinite
 from pathlib import PurePosixPath
 
@@ -9,6 +10,7 @@ from app.datasets.description import Sample
 from app.datasets.places import OTHER_SCHEME, is_url, split_text
 from app.datasets.problems import Problems, bare, shorten
 from app.datasets.yaml_nodes import Listing, Mapping, Node, Scalar
+from app.errors import Problem
 
 SAMPLE_KEYS = ("location", "label", "values")
 IMAGE_SUFFIXES = frozenset([".png", ".jpg", ".jpeg", ".jpe", ".jp2", ".bmp", ".dib", ".tif", ".tiff", ".webp", ".gif"])
@@ -63,6 +65,7 @@ class SampleReader:
         self._features = None if features is None else dict.fromkeys(features)
         self._problems = problems
         self._is_file = is_file
+        self._surplus: list[Problem] = []
         self._class_indexes = {name: index for index, name in enumerate(classes or ())}
 
     def read(self, node: Node, key: str) -> Sample | None:
@@ -192,10 +195,20 @@ class SampleReader:
             entries = self._by_position(node, key)
         return self._known_values(entries, key)
 
+    def remarks(self) -> tuple[Problem, ...]:
+        """Return what was left out: values without a feature, as in files of the original toolkit's use cases."""
+        if not self._surplus:
+            return ()
+        first = self._surplus[0]
+        more = f" (the first of {len(self._surplus)} such images)" if len(self._surplus) > 1 else ""
+        return (replace(first, message=f"{first.message}{more}; those without a feature are left out."),)
+
     def _by_position(self, node: Listing, key: str) -> dict[str, Node]:
         count = len(self._features or ())
         if len(node.items) > count:
-            self._problems.add(key, f"lists {len(node.items)} values for {count} features.", node.line)
+            several = "features" if count > 1 else "feature"
+            fault = f"{key} lists {len(node.items)} values for {count} {several}"
+            self._surplus.append(Problem(fault, line=node.line, key=key))
         return dict(zip(self._features or (), node.items, strict=False))
 
     def _known_values(self, entries: dict[str, Node], key: str) -> dict[str, object] | None:

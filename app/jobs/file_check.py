@@ -9,6 +9,7 @@ from app.datasets.places import resolve
 from app.datasets.probe import probe
 from app.datasets.report import DatasetReport, Progress, reads_masks
 from app.datasets.report_sample import SampleGauge
+from app.datasets.volumes import with_slices
 from app.datasets.yaml_format import read_file
 from app.errors import InvalidInput
 from app.settings import Settings
@@ -32,8 +33,8 @@ def check_file(
         InvalidInput: for a file that cannot be read, or a feature that is not there.
         TooLarge: for a file over the limit.
     """
-    description = read_file(path, settings.max_description_bytes)
     folder = path.absolute().parent
+    description = with_slices(read_file(path, settings.max_description_bytes), folder, path.name)
     task_name = task_name or _task_of(description)
     with tempfile.TemporaryDirectory(prefix="dht-check-") as copies_folder:
         copies = LocalCopies(Path(copies_folder), settings)

@@ -15,7 +15,8 @@ from app.datasets.checks import check_for_task
 from app.datasets.description import Description
 from app.datasets.places import resolve
 from app.datasets.probe import probe
-from app.datasets.yaml_format import is_file_in, read
+from app.datasets.volumes import with_slices
+from app.datasets.yaml_format import is_file_in, read, write
 from app.errors import DatasetError, InvalidInput, NotFound, QueueUnavailable
 from app.files import unavailable, write_atomically
 from app.jobs.checking import start_check
@@ -76,7 +77,7 @@ def register_dataset(
     with draft_folder(services.storage.datasets) as draft:
         with _faults_at("path" if isinstance(place, str) else "file"):
             source = _read(services, place, draft, wanted)
-            description = _checked(services, source, draft, wanted.task_name)
+            source, description = _checked(services, source, draft, wanted.task_name)
         entry = {
             "name": name,
             "task_id": task_id,
@@ -100,7 +101,7 @@ def register_shipped(services: Services) -> None:
 
 def _register_one_shipped(services: Services, shipped: Shipped, path: Path) -> None:
     source = Source(path.read_bytes(), path.name, path.parent, str(path))
-    description = _checked(services, source, None, _task_name(services, shipped.task_id))
+    source, description = _checked(services, source, None, _task_name(services, shipped.task_id))
     services.storage.dataset(shipped.id).mkdir(parents=True, exist_ok=True)
     write_atomically(services.storage.description(shipped.id), source.text)
     entry = {
@@ -162,13 +163,14 @@ def _faults_at(field: str) -> Iterator[None]:
         raise InvalidInput.at(field, error.message) from error
 
 
-def _checked(services: Services, source: Source, draft: Path | None, task_name: str) -> Description:
-    """Read the description; what it names lies in the data roots, or came with it."""
+def _checked(services: Services, source: Source, draft: Path | None, task_name: str) -> tuple[Source, Description]:
+    """Read the description, check it and cut its volumes; what it names lies in the data roots, or came with it."""
     description = read(source.text, source.file_name, partial(is_file_in, source.folder))
     roots = (*services.settings.data_roots, *filter(None, [draft]))
     named = replace(description, name=description.name or source.file_name)
     check_for_task(named, task_name, source.folder, roots)
-    return description
+    cut = with_slices(description, source.folder, source.file_name)
+    return (source, description) if cut is description else (replace(source, text=write(cut).encode()), cut)
 
 
 def _record(services: Services, entry: Mapping, folder: Path | str, description: Description) -> dict:

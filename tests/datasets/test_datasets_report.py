@@ -121,6 +121,20 @@ def test_files_that_are_missing_or_broken_are_named(folder):
     assert report["problem_counts"]["error"] == 4 and report["images"]["readable"] == 2
 
 
+def test_values_without_a_feature_are_told_of(folder):
+    images = "".join(f"  - {{location: {name}, label: a, values: [7, mm]}}\n" for name in numbered(2))
+    (folder / "set.yml").write_text(f"classes: [a, b]\nfeatures: [size]\nimages:\n{images}")
+
+    report = report_on(folder, read_file(folder / "set.yml", LIMIT))
+
+    [problem] = found(report, "values")
+    assert problem["severity"] == "warning"
+    assert problem["message"] == (
+        "line 4: images[0].values lists 2 values for 1 feature (the first of 2 such images); "
+        "those without a feature are left out."
+    )
+
+
 def test_a_folder_among_the_images_is_told(folder):
     (folder / "more").mkdir()
 

@@ -6,6 +6,8 @@ from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
+import nibabel
+import numpy as np
 import pytest
 
 from app.datasets.places import resolve
@@ -79,6 +81,46 @@ def test_images_outside_the_data_roots_are_refused(services, data_root, stored):
 
     with pytest.raises(InvalidInput, match="outside"):
         register_dataset(services, "Sly", 1, str(data_root / "sly.yml"))
+    assert stored() == before
+
+
+@pytest.mark.parametrize("key", ["location", "label"])
+def test_images_outside_the_data_roots_are_refused_in_no_split_too(services, data_root, stored, key):
+    places = {"location": "0.png", "label": "1.png"} | {key: "/etc/hostname"}
+    entry = ", ".join(f"{name}: {place}" for name, place in places.items())
+    text = f"images: [{{location: 2.png, label: 3.png}}, {{{entry}}}]\nsplit: {{training: [0]}}\n"
+    (data_root / "sly.yml").write_text(text)
+    before = stored()
+
+    with pytest.raises(InvalidInput, match=rf"images\[1\]\.{key} lies outside"):
+        register_dataset(services, "Sly", 2, str(data_root / "sly.yml"))
+    assert stored() == before
+
+
+def test_volumes_that_are_named_as_a_whole_are_registered_as_their_slices(services, data_root):
+    for name in ("scan", "mask"):
+        nibabel.save(nibabel.Nifti1Image(np.zeros((4, 4, 3), np.uint8), np.eye(4)), data_root / f"{name}.nii")
+    written = "images:\n  - {location: scan.nii, label: mask.nii}\nsplit: {training: [0]}\n"
+    (data_root / "scans.yml").write_text(written)
+
+    record = register_dataset(services, "Scans", 2, str(data_root / "scans.yml"))
+
+    assert record["sample_count"] == 3 and record["splits"] == {"training": 3} and record["colour_type"] == "GRAY"
+    samples = open_dataset(record).description.samples
+    assert [(sample.location[0], sample.mask) for sample in samples] == [
+        (f"scan.nii#slice={index}", f"mask.nii#slice={index}") for index in range(3)
+    ]
+    assert (data_root / "scans.yml").read_text() == written
+
+
+def test_volumes_that_do_not_fit_are_refused(services, data_root, stored):
+    for name, depth in {"scan": 3, "mask": 2}.items():
+        nibabel.save(nibabel.Nifti1Image(np.zeros((4, 4, depth), np.uint8), np.eye(4)), data_root / f"{name}.nii")
+    (data_root / "scans.yml").write_text("images:\n  - {location: scan.nii, label: mask.nii}\n")
+    before = stored()
+
+    with pytest.raises(InvalidInput, match=r"scans\.yml: images\[0\] cannot be used: 'scan\.nii' has 3 slices"):
+        register_dataset(services, "Scans", 2, str(data_root / "scans.yml"))
     assert stored() == before
 
 

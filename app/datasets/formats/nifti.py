@@ -32,9 +32,10 @@ def pixels(path: Path, part: Part, max_pixels: int) -> np.ndarray:
     with _faults_of(path):
         volume = _open(path)
         numbers = _slice(path, volume, part, max_pixels)
-        if numbers.dtype == np.uint8:
+        window = part.window()
+        if numbers.dtype == np.uint8 and window is None:
             return numbers
-        return stretch(numbers, *(part.window() or _window(path, volume, part)))
+        return stretch(numbers, *(window or _window(path, volume, part)))
 
 
 def values(path: Path, part: Part, max_pixels: int) -> np.ndarray:
