@@ -27,6 +27,7 @@ from app.api.headers import allow_origins, spell_reasons, state_types
 from app.api.json_provider import OrjsonProvider
 from app.api.openapi import OPENAPI_CONFIG, Api
 from app.api.path_ids import IdConverter, IndexConverter, describe_id, describe_index
+from app.api.uploads import UploadRequest
 from app.settings import Settings
 
 # In the order in which a client meets them; the documentation page keeps it.
@@ -58,6 +59,7 @@ def register_api(app: Flask, settings: Settings) -> None:
     app.url_map.strict_slashes = False  # with or without a trailing slash, and no redirect that loses a POST's body
     app.url_map.merge_slashes = False
     app.url_map.converters.update(id=IdConverter, index=IndexConverter)
+    app.request_class = UploadRequest
     limit_bodies(app, settings.max_body_bytes, settings.max_upload_bytes)
     allow_origins(app, settings.cors_origins)
     state_types(app)

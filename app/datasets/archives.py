@@ -111,6 +111,8 @@ def extract(file: BinaryIO, kind: str, folder: Path, limits: Limits) -> None:
             _write(members, folder, limits, packed_bytes)
     except DAMAGED as error:
         raise InvalidInput(f"The archive is damaged or cut off: {error}.") from error
+    except OSError as error:
+        raise unavailable(folder, "written", error) from error
     except (NotImplementedError, RuntimeError) as error:  # zipfile's words for methods it does not know
         raise InvalidInput(f"The archive cannot be unpacked: {error}.") from error
 

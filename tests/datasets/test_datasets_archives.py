@@ -10,7 +10,7 @@ import zipfile
 import pytest
 
 from app.datasets.archives import GZIP, TAR, ZIP, Limits, extract, kind_of
-from app.errors import InvalidInput, TooLarge
+from app.errors import InvalidInput, StorageUnavailable, TooLarge
 
 LIMITS = Limits(most_bytes=64 * 1024**2, most_files=1000, most_ratio=100)
 UNSAFE_NAMES = [
@@ -251,3 +251,12 @@ def test_a_map_of_holes_that_is_none(folder):
     header.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": "a.png"}
     with pytest.raises(InvalidInput, match="damaged or cut off"):
         extract(tarred([(header, b"no numbers\n")]), TAR, folder, LIMITS)
+
+
+@pytest.mark.parametrize("make", [zipped, lambda members: tarred(members, "w:gz")], ids=[ZIP, GZIP])
+def test_a_folder_that_cannot_be_written(folder, make):
+    file = make([("a/0.png", b"1234")])
+    folder.rmdir()
+    folder.write_bytes(b"")
+    with pytest.raises(StorageUnavailable, match="cannot be written"):
+        extract(file, kind_of(file), folder, LIMITS)
