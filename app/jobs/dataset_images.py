@@ -1,7 +1,9 @@
 """The images that a dataset names by URL, fetched once into the dataset's own folder."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from pathlib import Path
 
 from app.datasets.description import Description
@@ -11,13 +13,22 @@ from app.settings import Settings
 from app.training.remote import LocalCopies
 
 FETCHERS = 8
+FOLDER = "images"
 
 Progress = Callable[[str, float], object]
 
 
 def fetched_folder(dataset: Mapping) -> Path:
     """Return where the fetched images of a dataset lie: beside the service's copy of its description."""
-    return Path(dataset["path"]).parent / "images"
+    return Path(dataset["path"]).parent / FOLDER
+
+
+def share_fetched(dataset: Mapping, folder: Path) -> None:
+    """Give another dataset's folder what was fetched for this one, by hard links: each may be deleted for itself."""
+    for copy in fetched_folder(dataset).glob("[!.]*"):
+        (folder / FOLDER).mkdir(exist_ok=True)
+        with suppress(OSError):  # deleted meanwhile, or a file system without hard links: it is fetched again
+            os.link(copy, folder / FOLDER / copy.name)
 
 
 def fetch_images(

@@ -1,5 +1,6 @@
 """Where datasets come from: a URL, a file or folder in the data roots, or an upload."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -17,6 +18,7 @@ from app.jobs.services import Services
 from app.settings import Settings
 
 FILES = "files"
+OTHER_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ def read_path(path: str, wanted: Wanted, services: Services) -> Source:
             return _read_url(path, services)
     except ValueError as error:
         raise InvalidInput(f"{path[:80]!r} is neither a URL nor a path.") from error
+    if OTHER_SCHEME.match(path):
+        raise InvalidInput(f"{path[:200]!r} is neither a path nor a URL that begins with http:// or https://.")
     settings = services.settings
     found = inside_roots(path, settings.data_roots, allow_folder=True)
     if found.is_dir():

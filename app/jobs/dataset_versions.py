@@ -11,6 +11,7 @@ from app.datasets.problems import nearest
 from app.datasets.splits import USUAL_FRACTIONS, Splits, divide, fold_fractions
 from app.datasets.yaml_format import write
 from app.errors import InvalidInput
+from app.jobs.dataset_images import share_fetched
 from app.jobs.dataset_sources import Source
 from app.jobs.drafts import draft_folder
 from app.jobs.registration import store
@@ -50,6 +51,7 @@ def split_dataset(services: Services, dataset_id: int, request: Mapping) -> dict
         "split_settings": wishes,
     }
     with draft_folder(services.storage.datasets) as draft:
+        share_fetched(record, draft)
         return store(services, draft, entry, source, version)
 
 

@@ -63,7 +63,7 @@ def test_a_description_behind_a_url_brings_images_relative_to_it(services, web, 
 
 
 @pytest.mark.parametrize(
-    "path", ["/etc/passwd", "../outside.yml", "ftp://host/set.yml", "http://169.254.1.1/x.yml", "\0"]
+    "path", ["/etc/passwd", "../outside.yml", "ftp://host/set.yml", "file:///x.yml", "http://169.254.1.1/x.yml", "\0"]
 )
 def test_a_place_that_may_not_be_read_is_refused(services, stored, path):
     before = stored()
@@ -324,6 +324,11 @@ def test_images_behind_urls_are_fetched_once_and_missing_ones_are_named(services
     assert list(again) == [f"{web}/3.png"]
     copies = LocalCopies(data_root / "run", services.settings, fetched_folder(record))
     assert copies.path(f"{web}/0.png").parent == fetched_folder(record)
+
+    version = split_dataset(services, record["id"], {"seed": 1})
+    delete_dataset(services, record["id"])
+    assert len(list(fetched_folder(version).iterdir())) == 5
+    assert list(fetch_images(version, description, services.settings, show, lambda: False)) == [f"{web}/3.png"]
 
 
 def test_fetching_stops_when_asked_and_at_the_limit(services, web):
