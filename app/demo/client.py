@@ -20,19 +20,21 @@ class Client:
 
     def get(self, path: str, /, **query: Any) -> Any:
         """Return the JSON that a GET answers."""
-        return json.loads(
-            self.read(f"{self._base_url}{path}?{urlencode(query)}" if query else f"{self._base_url}{path}")
-        )
+        return json.loads(self.read(self.url(path) + (f"?{urlencode(query)}" if query else "")))
 
     def post(self, path: str, /, **body: Any) -> Any:
         """Return the JSON that a POST of these fields answers."""
         request = Request(
-            f"{self._base_url}{path}",
+            self.url(path),
             data=json.dumps(body).encode(),
             headers={"Content-Type": "application/json"},
             method="POST",
         )
         return json.loads(self.read(request))
+
+    def url(self, path: str) -> str:
+        """Return the address of a path."""
+        return self._base_url + path
 
     def read(self, request: Request | str) -> bytes:
         """Return the bytes of any answer."""

@@ -1,13 +1,12 @@
 """The metrics that a training shows while it runs: reset, update by batch, compute over all samples since.
 
-Each is the mean over samples, so that a small last batch weighs no more than its samples. scikit-learn does the
-arithmetic. `higher_is_better` tells which way "best" lies.
+Each is the mean over samples, so that a small last batch weighs no more than its samples. `higher_is_better` tells
+which way "best" lies.
 """
 
 from abc import ABC, abstractmethod
 
 import numpy as np
-from sklearn.metrics import accuracy_score
 
 from app.metrics.segmentation import decide, overlap_scores
 
@@ -39,7 +38,7 @@ class CategoricalAccuracy(RunningMetric):
     """Fraction of samples whose most probable class is the target."""
 
     def _batch_sum(self, probabilities: np.ndarray, targets: np.ndarray) -> float:
-        return float(accuracy_score(targets, probabilities.argmax(axis=1), normalize=False))
+        return float(np.count_nonzero(probabilities.argmax(axis=1) == targets))
 
 
 class MeanAbsoluteError(RunningMetric):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from sklearn.metrics import f1_score, jaccard_score
+from sklearn.metrics import confusion_matrix
 
 from app.metrics.bootstrap import intervals, resample_count, resamples, shown
 from app.metrics.surfaces import hausdorff_95
@@ -24,24 +24,26 @@ def foreground_names(classes: Sequence[str]) -> list[str]:
     return list(classes[1:]) if len(classes) > 1 else [classes[0] if classes else "foreground"]
 
 
-def overlap_scores(prediction: np.ndarray, target: np.ndarray, class_count: int) -> dict[str, list[float]]:
-    """Return Dice and IoU of one image for each class from 1 (0 is the background), by scikit-learn.
+def overlap_scores(prediction: np.ndarray, target: np.ndarray, class_count: int) -> dict[str, np.ndarray]:
+    """Return Dice and IoU of one image for each class from 1 (0 is the background), from scikit-learn's counts.
 
-    F1 and Jaccard on pixels are these two. A class that is in neither map scores 1: nothing was there and nothing was
-    found; a class that is in one of them scores 0.
+    Dice = 2TP/(2TP+FP+FN), IoU = TP/(TP+FP+FN). A class that is in neither map scores 1: nothing was there and nothing
+    was found; a class that is in one of them scores 0.
 
     Args:
         prediction: class map `(H, W)`.
         target: class map `(H, W)`.
         class_count: number of classes, background included.
     """
-    labels = list(range(BACKGROUND + 1, class_count))
-    arguments = {"labels": labels, "average": None, "zero_division": 1.0}
-    truth, decided = np.ravel(target), np.ravel(prediction)
-    return {
-        "dice": [float(value) for value in f1_score(truth, decided, **arguments)],
-        "iou": [float(value) for value in jaccard_score(truth, decided, **arguments)],
-    }
+    # One table of counts for both: scikit-learn's f1_score and jaccard_score take four times as long to say the same.
+    counts = confusion_matrix(np.ravel(target), np.ravel(prediction), labels=np.arange(class_count))
+    both = np.diagonal(counts)[BACKGROUND + 1 :]
+    sizes = (counts.sum(axis=0) + counts.sum(axis=1))[BACKGROUND + 1 :]
+    return {"dice": _share(2 * both, sizes), "iou": _share(both, sizes - both)}
+
+
+def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    return np.divide(part, whole, out=np.ones(len(part)), where=whole > 0)
 
 
 def region_scores(prediction: np.ndarray, target: np.ndarray, class_count: int) -> dict[str, list[float | None]]:
@@ -51,7 +53,7 @@ def region_scores(prediction: np.ndarray, target: np.ndarray, class_count: int) 
     """
     distances = [shown(hausdorff_95(prediction == label, target == label)) for label in range(1, class_count)]
     overlaps = overlap_scores(prediction, target, class_count)
-    return {"dice": [*overlaps["dice"]], "iou": [*overlaps["iou"]], "hd95": distances}
+    return {"dice": overlaps["dice"].tolist(), "iou": overlaps["iou"].tolist(), "hd95": distances}
 
 
 def summarise_segmentation(per_image: Sequence[Mapping[str, Sequence[float | None]]], classes: Sequence[str]) -> dict:

@@ -31,7 +31,7 @@ class Batch:
 
     Attributes:
         indexes: positions in the dataset's list of images.
-        images: float32 `(N, C, H, W)`.
+        images: float32 `(N, C, H, W)`, whatever their order in memory.
         targets: int64, `(N,)` class indexes or `(N, H, W)` class maps; None where the split has no labels.
     """
 
@@ -90,16 +90,15 @@ class SampleReader:
     def prepared(
         self, index: int, pipeline: Pipeline, generator: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray | int | None]:
-        """Return one sample as the network sees it: image float32 `(C, H, W)`, and class map, class index or None."""
+        """Return one sample at the network's size: image `(H, W, C)`, and class map, class index or None.
+
+        The image is uint8, or float32 where the augmentation text has made it so.
+        """
         image, mask = self.decoded(index)
         image, mask = pipeline(image, mask, generator)
         image, mask = self._resized(image, mask)
-        if not np.issubdtype(image.dtype, np.floating):
-            # An augmentation text that leaves integers leaves the scaling to us.
-            image = image.astype(np.float32) / 255
-        pixels = np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.float32)
         classes = self._description.samples[index].classes
-        return pixels, mask if self._is_segmentation else (classes[0] if classes else None)
+        return image, mask if self._is_segmentation else (classes[0] if classes else None)
 
     def _path(self, location: str) -> Path:
         return self._copies.path(resolve(location, self._folder))
@@ -191,6 +190,21 @@ class Loader:
             self._reader.prepared(index, self._pipeline, sample_generator(self._seed, epoch, index))
             for index in indexes
         ]
-        images = np.stack([image for image, _ in samples])
+        images = _as_batch([image for image, _ in samples])
         targets = np.array([target for _, target in samples], dtype=np.int64) if self._has_labels else None
         return Batch(tuple(indexes), images, targets)
+
+
+def _as_batch(images: Sequence[np.ndarray]) -> np.ndarray:
+    """Lay images `(H, W, C)` into one float32 batch `(N, C, H, W)`; an uint8 image becomes 0 to 1.
+
+    The channels of a pixel stay side by side in memory, as the files have them and convolutions like them: nothing is
+    moved around for the sake of the shape.
+    """
+    batch = np.empty((len(images), *images[0].shape), np.float32)
+    for place, image in zip(batch, images, strict=True):
+        if image.dtype == np.uint8:
+            np.divide(image, np.float32(255), out=place)
+        else:
+            place[...] = image
+    return batch.transpose(0, 3, 1, 2)

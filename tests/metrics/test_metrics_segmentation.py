@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from monai.metrics import compute_dice, compute_hausdorff_distance, compute_iou
+from sklearn.metrics import f1_score, jaccard_score
 
 from app.metrics.segmentation import decide, region_scores, summarise_segmentation
 from app.metrics.surfaces import hausdorff_95
@@ -25,13 +26,16 @@ def planes(class_map, classes=3):
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_scores_of_an_image_equal_monai(seed):
+def test_scores_of_an_image_equal_monai_and_scikit_learn(seed):
     prediction, target = blobs(seed), blobs(seed + 100)
     scores = region_scores(prediction, target, 3)
     ours, theirs = planes(prediction), planes(target)
     arguments = {"include_background": False}
     np.testing.assert_allclose(scores["dice"], compute_dice(ours, theirs, **arguments)[0], atol=1e-6)
     np.testing.assert_allclose(scores["iou"], compute_iou(ours, theirs, **arguments)[0], atol=1e-6)
+    truth, decided = target.ravel(), prediction.ravel()
+    np.testing.assert_allclose(scores["dice"], f1_score(truth, decided, labels=[1, 2], average=None), atol=1e-12)
+    np.testing.assert_allclose(scores["iou"], jaccard_score(truth, decided, labels=[1, 2], average=None), atol=1e-12)
     distances = compute_hausdorff_distance(ours, theirs, percentile=95, **arguments)[0]
     np.testing.assert_allclose(scores["hd95"], distances, rtol=1e-6)
 
