@@ -1,21 +1,26 @@
 """Say whether a dataset fits a task, before anything is stored or trained."""
 
 import os
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
-from app.datasets.description import Description, Sample
+from app.datasets.description import Description
 from app.datasets.places import PlaceCheck, file_of, is_folder, resolve
 from app.datasets.problems import Problems, nearest, shorten
 
 CLASSIFICATION = "classification"
 SEGMENTATION = "segmentation"
 MOST_NAMED = 5
+Place = tuple[int | None, str, str]  # the line of its sample, the key and the location
 MOST_MASK_CLASSES = 256  # a mask has 8 bits
 
 
 def check_for_task(
-    description: Description, task_name: str, folder: Path | str, roots: Sequence[Path] | None = None
+    description: Description,
+    task_name: str,
+    folder: Path | str,
+    roots: Sequence[Path] | None = None,
+    subject: str = "dataset",
 ) -> None:
     """Check that labels have the task's form and that every local file is there.
 
@@ -25,16 +30,14 @@ def check_for_task(
     Args:
         folder: what relative locations are relative to, a folder or a URL; what is behind a URL is not looked at.
         roots: folders that the files have to lie in; `None` lets them lie anywhere.
+        subject: what the problems are reported under, such as the name of the description's file.
 
     Raises:
         DatasetError: with all problems.
     """
-    problems = Problems(description.name or "dataset")
+    problems = Problems(subject)
     used_indexes = set(description.used_indexes())
-    used = [(index, description.samples[index]) for index in sorted(used_indexes)]
-    _check_label_form(used, task_name, problems)
-    if task_name.casefold() == CLASSIFICATION and not description.classes:
-        problems.add("classes", "is missing; a dataset for classification lists its class names.")
+    _check_label_form(description, sorted(used_indexes), task_name, problems)
     _check_files(description, used_indexes, folder, roots, problems)
     problems.raise_if_any()
 
@@ -48,12 +51,10 @@ def check_trainable(description: Description, task_name: str) -> None:
     problems = Problems(description.name or "dataset")
     _check_split(description, "training", problems)
     _check_split_labels(description, "training", problems)
-    members = [
-        (index, description.samples[index]) for name in ("training", "validation") for index in description.split(name)
-    ]
-    _check_label_form(members, task_name, problems)
+    members = [*description.split("training"), *description.split("validation")]
+    _check_label_form(description, members, task_name, problems)
     if task_name.casefold() == CLASSIFICATION:
-        _check_single_class(members, problems)
+        _check_single_class(description, members, problems)
         if len(description.classes) < 2:
             problems.add("classes", f"has {len(description.classes)} names; classification needs at least 2.")
     elif len(description.classes) > MOST_MASK_CLASSES:
@@ -98,27 +99,27 @@ def _check_split_labels(description: Description, split_name: str, problems: Pro
         problems.add(f"split.{split_name}", "has images without a label; each needs one to be learned from.")
 
 
-def _check_label_form(members: Sequence[tuple[int, Sample]], task_name: str, problems: Problems) -> None:
+def _check_label_form(description: Description, members: Sequence[int], task_name: str, problems: Problems) -> None:
+    samples = description.samples
     if task_name.casefold() == CLASSIFICATION:
-        wrong = [(index, sample) for index, sample in members if sample.mask is not None]
+        wrong = [index for index in members if samples[index].mask is not None]
         fault = "a mask as its label, but classification needs a class"
     else:
-        wrong = [(index, sample) for index, sample in members if sample.classes is not None]
+        wrong = [index for index in members if samples[index].classes is not None]
         fault = "a class as its label, but segmentation needs a mask"
     if wrong:
-        problems.add(f"images[{wrong[0][0]}].label", f"is wrong: {_first_of(wrong)} has {fault}{_how_many(wrong)}.")
+        first = shorten(samples[wrong[0]].location[0])
+        told = f"is wrong: {first} has {fault}{_how_many(wrong)}."
+        problems.add(f"images[{wrong[0]}].label", told, description.line_of(wrong[0]))
 
 
-def _check_single_class(members: Sequence[tuple[int, Sample]], problems: Problems) -> None:
-    several = [(index, sample) for index, sample in members if sample.classes is not None and len(sample.classes) != 1]
+def _check_single_class(description: Description, members: Sequence[int], problems: Problems) -> None:
+    classes = {index: description.samples[index].classes for index in members}
+    several = [index for index, labels in classes.items() if labels is not None and len(labels) != 1]
     if several:
-        count = len(several[0][1].classes or ())
+        count = len(classes[several[0]] or ())
         fault = f"names {count} classes{_how_many(several)}; images of one class each are supported so far."
-        problems.add(f"images[{several[0][0]}].label", fault)
-
-
-def _first_of(members: Sequence[tuple[int, Sample]]) -> str:
-    return shorten(members[0][1].location[0])
+        problems.add(f"images[{several[0]}].label", fault, description.line_of(several[0]))
 
 
 def _how_many(members: Sequence[object]) -> str:
@@ -128,19 +129,20 @@ def _how_many(members: Sequence[object]) -> str:
 def _check_files(
     description: Description, used: Container[int], folder: Path | str, roots: Sequence[Path] | None, problems: Problems
 ) -> None:
-    missing: list[tuple[str, str]] = []
-    outside: list[tuple[str, str]] = []
-    folders: list[tuple[str, str]] = []
+    missing: list[Place] = []
+    outside: list[Place] = []
+    folders: list[Place] = []
     place_check = None if roots is None else PlaceCheck(roots)
-    for index, key, location in _locations(enumerate(description.samples)):
+    for index, key, location in _locations(description):
         place = resolve(location, folder)
         if isinstance(place, str):
             continue
         path = file_of(place)
+        found = (description.line_of(index), key, location)
         if place_check and not place_check.is_inside(path):
-            outside.append((key, location))
+            outside.append(found)
         elif index in used and not _is_file(path):
-            (folders if is_folder(path) else missing).append((key, location))
+            (folders if is_folder(path) else missing).append(found)
     _tell(missing, "names a file that does not exist", problems)
     _tell(folders, "names a folder, not an image", problems)
     _tell(outside, "lies outside the folders that are open to datasets", problems)
@@ -153,19 +155,20 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _locations(members: Iterable[tuple[int, Sample]]) -> Iterator[tuple[int, str, str]]:
-    for index, sample in members:
+def _locations(description: Description) -> Iterator[tuple[int, str, str]]:
+    for index, sample in enumerate(description.samples):
         for location in sample.location:
             yield index, f"images[{index}].location", location
         if sample.mask is not None:
             yield index, f"images[{index}].label", sample.mask
 
 
-def _tell(found: Sequence[tuple[str, str]], fault: str, problems: Problems) -> None:
+def _tell(found: Sequence[Place], fault: str, problems: Problems) -> None:
     """Name the first few and count the rest: a moved folder is one problem, not ten thousand."""
-    for key, location in found[:MOST_NAMED]:
+    for line, key, location in found[:MOST_NAMED]:
         advice = "; folders are separated by / here" if "\\" in location else ""
-        problems.add(key, f"{fault}: {shorten(location, 200)}{advice}.")
+        problems.add(key, f"{fault}: {shorten(location, 200)}{advice}.", line)
     if len(found) > MOST_NAMED:
         more = len(found) - MOST_NAMED
-        problems.add("images", f"{'have' if more > 1 else 'has'} {more} more such locations: the location {fault}.")
+        told = f"{'have' if more > 1 else 'has'} {more} more such locations: the location {fault}."
+        problems.add("images", told, found[MOST_NAMED][0])

@@ -39,6 +39,7 @@ class Description:
         features: the names of what is known of samples.
         samples: in the file's order.
         splits: sample indexes by split name, in the file's order.
+        lines: where each sample begins in that file, from 1; empty if it was not read from one.
         remarks: what was left out when the file was read, for its author; no part of the dataset.
     """
 
@@ -48,11 +49,16 @@ class Description:
     features: tuple[str, ...]
     samples: tuple[Sample, ...]
     splits: dict[str, tuple[int, ...]]
+    lines: tuple[int, ...] = field(default=(), compare=False, repr=False)
     remarks: tuple[Problem, ...] = field(default=(), compare=False)
 
     def split(self, name: str) -> tuple[int, ...]:
         """Return the sample indexes of a split; none if there is no such split."""
         return self.splits.get(name, ())
+
+    def line_of(self, index: int) -> int | None:
+        """Return the line of a sample in the file that it was read from, if there is one."""
+        return self.lines[index] if self.lines else None
 
     def has_labels(self, split_name: str) -> bool:
         """Tell whether the split has samples and each of them has a label."""

@@ -25,21 +25,15 @@ from app.datasets.folders import (
 from app.datasets.mask_names import is_named_as_mask, masks_beside, pair
 from app.datasets.places import same_anywhere
 from app.datasets.problems import shorten
-from app.datasets.splits import USUAL_FRACTIONS, divide
+from app.datasets.splits import SEPARATORS, USUAL_FRACTIONS, divide, usual_name
 from app.datasets.volumes import VOLUME, slices_of
 from app.errors import InvalidInput
 
 SEED = 0
-SPLIT_NAMES = {
-    "training": re.compile(r"train(ing)?(set|data)?"),
-    "validation": re.compile(r"(val|valid|validate|validation)(set|data)?"),
-    "test": re.compile(r"test(ing)?(set|data)?"),
-}
 IMAGE_FOLDER = re.compile(r"(images?|imgs?|jpegimages|inputs?|photos?|pictures?|scans?)")
 MASK_FOLDER = re.compile(
     r"(masks?|labels?|annotations?|gts?|groundtruths?|segmentations?|segs?|targets?|segmentationclass|manual)"
 )
-SEPARATORS = re.compile(r"[-_. ]")
 UNLABELLED_SPLIT = "test"
 MASK_CLASS = "foreground"
 
@@ -113,7 +107,7 @@ def _split_folders(folder: Path, base: Path) -> dict[str, Path]:
         InvalidInput: if there are others beside them, or two for one split.
     """
     folders = [path for path in entries(folder) if path.is_dir() and holds_images(path)]
-    split_of = {path: _split_name(path.name) for path in folders}
+    split_of = {path: usual_name(path.name) for path in folders}
     is_split = any(split and any(inner.is_dir() for inner in entries(path)) for path, split in split_of.items())
     if not is_split and (not folders or not all(split_of.values())):
         return {}
@@ -127,12 +121,7 @@ def _split_folders(folder: Path, base: Path) -> dict[str, Path]:
             raise InvalidInput(f"{both} are two folders for the {split} split; put their images into one.")
         found[split] = path
     _refuse_images_in(folder, base, "the folders of the splits; move them into these")
-    return {split: found[split] for split in SPLIT_NAMES if split in found}
-
-
-def _split_name(folder_name: str) -> str | None:
-    plain = SEPARATORS.sub("", folder_name.casefold())
-    return next((split for split, pattern in SPLIT_NAMES.items() if pattern.fullmatch(plain)), None)
+    return {split: found[split] for split in USUAL_FRACTIONS if split in found}
 
 
 def _unlabelled(split: str, part: Path, base: Path) -> Members:
@@ -196,7 +185,7 @@ def _mask_parts(base: Path) -> dict[str, Members]:
     inner = _split_folders(image_folder, base) if image_folder and mask_folder else {}
     if not inner or not mask_folder:
         return _by_split(base, _masks_in)
-    masks = {_split_name(path.name): path for path in entries(mask_folder) if path.is_dir()}
+    masks = {usual_name(path.name): path for path in entries(mask_folder) if path.is_dir()}
     found: dict[str, Members] = {}
     for split, folder in inner.items():
         if split in masks:

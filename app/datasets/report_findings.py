@@ -7,6 +7,7 @@ from app.datasets.checks import CLASSIFICATION, check_trainable
 from app.datasets.description import Description
 from app.datasets.groups import group_feature
 from app.datasets.report_sample import Measures
+from app.datasets.splits import usual_name
 from app.errors import DatasetError
 
 ERROR = "error"
@@ -143,6 +144,10 @@ def find_split_faults(description: Description, task_name: str, findings: Findin
             file = description.samples[first].location[0]
             message = f"{len(indexes) - labelled} of {len(indexes)} images in {name!r} have no label; {file!r} is one."
             findings.add(ERROR, "unlabelled", message, file=file, split=name)
+        usual = usual_name(name)
+        if usual and usual not in description.splits:
+            message = f"The split {name!r} is used by nothing: trainings and inferences look for {usual!r}; rename it."
+            findings.add(WARNING, "split_name", message, split=name)
     _find_label_faults(description, task_name, findings)
     if description.split("training") and not findings.has("label"):
         _find_training_faults(description, task_name, findings)

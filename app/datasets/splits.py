@@ -3,6 +3,7 @@
 Pure Python: the web process uses it. The same seed gives the same split on every machine.
 """
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping
 from itertools import islice
@@ -12,11 +13,23 @@ from app.datasets.description import Sample
 from app.errors import InvalidInput
 
 USUAL_FRACTIONS = {"training": 0.7, "validation": 0.15, "test": 0.15}
+SPLIT_NAMES = {
+    "training": re.compile(r"train(ing)?(set|data)?"),
+    "validation": re.compile(r"(val|valid|validate|validation)(set|data)?"),
+    "test": re.compile(r"test(ing)?(set|data)?"),
+}
+SEPARATORS = re.compile(r"[-_. ]")
 NO_CLASS: tuple[int, ...] = ()
 
 Splits = dict[str, tuple[int, ...]]
 Label = tuple[int, ...]
 Table = dict[Label, dict[str, int]]
+
+
+def usual_name(name: str) -> str | None:
+    """Return the split that a name such as `Train` or `val_set` means."""
+    plain = SEPARATORS.sub("", name.casefold())
+    return next((split for split, pattern in SPLIT_NAMES.items() if pattern.fullmatch(plain)), None)
 
 
 def divide(

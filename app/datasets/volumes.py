@@ -46,18 +46,18 @@ def with_slices(description: Description, folder: Path | str, file_name: str) ->
         except (InvalidInput, JobFailure) as error:
             samples.append(sample)
             if index in used:
-                problems.add(f"images[{index}]", f"cannot be used: {error.message}")
+                problems.add(f"images[{index}]", f"cannot be used: {error.message}", description.line_of(index))
         new_indexes.append(range(start, len(samples)))
         if len(samples) > len(description.samples) + MOST_SLICES:
             raise TooLarge(f"{file_name}: the volumes have more than {MOST_SLICES:,} slices, the most in one dataset.")
     if len(samples) == len(description.samples):
         problems.raise_if_any()
         return description
-    _refuse_repeated(samples, new_indexes, problems)
+    _refuse_repeated(description, samples, new_indexes, problems)
     problems.raise_if_any()
     splits = {name: _all_of(new_indexes, indexes) for name, indexes in description.splits.items()}
     features = (*description.features, feature)
-    return replace(description, features=features, samples=tuple(samples), splits=splits)
+    return replace(description, features=features, samples=tuple(samples), splits=splits, lines=())
 
 
 def slices_of(sample: Sample, folder: Path | str, feature: str = VOLUME) -> list[Sample]:
@@ -128,7 +128,9 @@ def _slices(count: int) -> str:
     return "1 slice" if count == 1 else f"{count} slices"
 
 
-def _refuse_repeated(samples: list[Sample], new_indexes: list[range], problems: Problems) -> None:
+def _refuse_repeated(
+    description: Description, samples: list[Sample], new_indexes: list[range], problems: Problems
+) -> None:
     first: dict[tuple[str, ...], int] = {}
     for index, members in enumerate(new_indexes):
         for sample in samples[members.start : members.stop]:
@@ -137,7 +139,7 @@ def _refuse_repeated(samples: list[Sample], new_indexes: list[range], problems: 
                 fault = (
                     f"shows {shorten(', '.join(sample.location))}, as images[{earlier}] does; each slice stands once."
                 )
-                problems.add(f"images[{index}]", fault)
+                problems.add(f"images[{index}]", fault, description.line_of(index))
                 break
 
 

@@ -87,7 +87,9 @@ class _Reader:
         self._check_labels(samples, splits)
         self._problems.raise_if_any()
         known_samples = tuple(sample for sample in samples if sample is not None)
-        return Description(name, text, classes or (), features or (), known_samples, splits, self._remarks)
+        return Description(
+            name, text, classes or (), features or (), known_samples, splits, tuple(self._lines), self._remarks
+        )
 
     def _text(self, key: str) -> str:
         node = self._entries.get(key)

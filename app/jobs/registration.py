@@ -167,8 +167,7 @@ def _checked(services: Services, source: Source, draft: Path | None, task_name: 
     """Read the description, check it and cut its volumes; what it names lies in the data roots, or came with it."""
     description = read(source.text, source.file_name, partial(is_file_in, source.folder))
     roots = (*services.settings.data_roots, *filter(None, [draft]))
-    named = replace(description, name=description.name or source.file_name)
-    check_for_task(named, task_name, source.folder, roots)
+    check_for_task(description, task_name, source.folder, roots, source.file_name)
     cut = with_slices(description, source.folder, source.file_name)
     return (source, description) if cut is description else (replace(source, text=write(cut).encode()), cut)
 

@@ -4,6 +4,7 @@ import pytest
 
 from app.datasets.checks import check_for_task, check_has_split, check_trainable
 from app.datasets.description import Description, Sample
+from app.datasets.yaml_format import read
 from app.errors import DatasetError
 
 
@@ -14,7 +15,7 @@ def described(*samples, classes=("ant", "bee"), **splits):
 def faults(check, *arguments, **keywords):
     with pytest.raises(DatasetError) as caught:
         check(*arguments, **keywords)
-    assert list(caught.value.errors) == ["Insects"]
+    assert list(caught.value.errors) == [keywords.get("subject", "dataset" if check is check_for_task else "Insects")]
     return [str(problem) for problem in caught.value.problems]
 
 
@@ -48,9 +49,21 @@ def test_classes_do_not_fit_segmentation(folder):
     assert "segmentation needs a mask (the first of 2 such images)" in fault
 
 
-def test_classification_needs_class_names(folder):
-    [fault] = faults(check_for_task, described(*MASKS[1:], classes=()), "classification", folder)
-    assert fault.startswith("classes is missing")
+def test_images_without_labels_fit_each_task(folder):
+    check_for_task(described(*MASKS[1:], classes=()), "classification", folder)
+    check_for_task(described(*MASKS[1:], classes=()), "segmentation", folder)
+
+
+def test_faults_have_the_lines_of_a_description_that_was_read(folder):
+    images = "".join(f"  - {{location: {index}.png, label: m.png}}\n" for index in range(7))
+    description = read(f"images:\n  - a.png\n  - {{location: /etc/a, label: m.png}}\n{images}".encode(), "lab.yml")
+    for task_name, places in (("segmentation", [3, 4, 5, 6, 7, 8, 9]), ("classification", [3, 3, 4, 5, 6, 7, 8, 9])):
+        problems = faults(check_for_task, description, task_name, folder, [folder], subject="lab.yml")
+        assert [int(problem.split(":")[0].removeprefix("line ")) for problem in problems] == places
+    assert problems[0].startswith("line 3: images[1].label is wrong: '/etc/a' has a mask as its label")
+    assert problems[1] == "line 3: images[1].location lies outside the folders that are open to datasets: '/etc/a'."
+    assert problems[2] == "line 4: images[2].location names a file that does not exist: '0.png'."
+    assert problems[7].startswith("line 9: images have 2 more such locations")
 
 
 def test_folders_separated_as_on_windows_are_explained(folder):

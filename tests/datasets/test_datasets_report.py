@@ -135,6 +135,17 @@ def test_values_without_a_feature_are_told_of(folder):
     )
 
 
+def test_a_split_whose_name_nothing_looks_for_is_told(folder):
+    report = report_on(folder, described(folder, numbered(6), splits="Train: [0, 1], val-set: [2, 3], fold_1: [4]"))
+
+    assert [problem["message"] for problem in found(report, "split_name")] == [
+        "The split 'Train' is used by nothing: trainings and inferences look for 'training'; rename it.",
+        "The split 'val-set' is used by nothing: trainings and inferences look for 'validation'; rename it.",
+    ]
+    report = report_on(folder, described(folder, numbered(6), splits="training: [0, 1], train: [2, 3], test2: [4]"))
+    assert not found(report, "split_name")
+
+
 def test_a_folder_among_the_images_is_told(folder):
     (folder / "more").mkdir()
 

@@ -155,8 +155,8 @@ images:
     ]
     assert len(faults) == 8
     for index, sentence in enumerate(said):
-        assert faults[index].startswith(f"images[{index}] cannot be used: ") and sentence in faults[index]
-    assert faults[7] == "images[8] shows 'b.nii.gz#slice=1', as images[7] does; each slice stands once."
+        assert faults[index].startswith(f"line {index + 3}: images[{index}] cannot be used: ") and sentence in faults[index]
+    assert faults[7] == "line 11: images[8] shows 'b.nii.gz#slice=1', as images[7] does; each slice stands once."
 
 
 def test_what_is_in_no_split_may_be_broken(folder):

@@ -119,7 +119,7 @@ def test_volumes_that_do_not_fit_are_refused(services, data_root, stored):
     (data_root / "scans.yml").write_text("images:\n  - {location: scan.nii, label: mask.nii}\n")
     before = stored()
 
-    with pytest.raises(InvalidInput, match=r"scans\.yml: images\[0\] cannot be used: 'scan\.nii' has 3 slices"):
+    with pytest.raises(InvalidInput, match=r"scans\.yml: line 2: images\[0\] cannot be used: 'scan\.nii' has 3 slices"):
         register_dataset(services, "Scans", 2, str(data_root / "scans.yml"))
     assert stored() == before
 
