@@ -155,7 +155,8 @@ images:
     ]
     assert len(faults) == 8
     for index, sentence in enumerate(said):
-        assert faults[index].startswith(f"line {index + 3}: images[{index}] cannot be used: ") and sentence in faults[index]
+        assert faults[index].startswith(f"line {index + 3}: images[{index}] cannot be used: ")
+        assert sentence in faults[index]
     assert faults[7] == "line 11: images[8] shows 'b.nii.gz#slice=1', as images[7] does; each slice stands once."
 
 
