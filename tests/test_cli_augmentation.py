@@ -9,7 +9,8 @@ from click.testing import CliRunner
 from PIL import Image
 
 from app.augment.parser import parse
-from app.augment.pipeline import Pipeline, sample_generator
+from app.augment.pipeline import Pipeline
+from app.augment.randomness import sample_generator
 from app.cli import main
 from app.settings import CLONE_FOLDER
 

@@ -15,11 +15,6 @@ from app.errors import JobFailure
 Drawn = Any
 
 
-def sample_generator(seed: int, epoch: int, index: int) -> np.random.Generator:
-    """Make the generator of one sample in one epoch: results depend on nothing else, order and workers included."""
-    return np.random.default_rng([seed, epoch, index])
-
-
 class Pipeline:
     """An augmentation that is ready to run; the same draw on the same image always gives the same result.
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from app.augment.parser import parse
-from app.augment.pipeline import Pipeline, sample_generator
+from app.augment.pipeline import Pipeline
+from app.augment.randomness import sample_generator
 from app.errors import InvalidInput, JobFailure
 from app.files import unavailable
 from app.jobs.pixel_files import check_present, is_array, read_classes, read_pixels, result_name, write_pixels

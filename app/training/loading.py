@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 
 from app.augment.parser import parse
-from app.augment.pipeline import Pipeline, sample_generator
+from app.augment.pipeline import Pipeline
+from app.augment.randomness import sample_generator
 from app.datasets.description import Description, Sample
 from app.datasets.images import read_image, read_mask
 from app.datasets.masks import MaskRule

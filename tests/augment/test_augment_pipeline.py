@@ -4,6 +4,9 @@ import json
 
 import numpy as np
 import pytest
+from augment_strategies import operations
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from app.augment.parser import parse
 from app.augment.pipeline import Pipeline
@@ -219,3 +222,25 @@ def test_an_error_of_opencv_becomes_a_sentence():
     with pytest.raises(JobFailure, match="AugRotate cannot be applied to an image of 36 x 48 pixels") as caught:
         pipeline("AugRotate angle=[1,1]")(noise_image().astype(np.int64), None, generator())
     assert caught.value.__cause__ is not None
+
+
+def is_affordable(augmentation):
+    """Tell whether an operation makes a small image of a small one; the others only cost time here."""
+    sizes = augmentation.parameters.get("dims") or augmentation.parameters.get("size") or (1, 1)
+    factors = augmentation.parameters.get("scale", 1)
+    is_narrow = augmentation.parameters.get("sigma", (0, 0))[1] < 50
+    return is_narrow and sizes[0] * sizes[1] < 1e5 and (isinstance(factors, float) or np.prod(factors) < 100)
+
+
+@pytest.mark.filterwarnings("error")
+@settings(deadline=None)
+@given(operations().filter(is_affordable), st.sampled_from([(9, 7, 3), (1, 5, 1)]), st.booleans())
+def test_whatever_the_language_accepts_runs_or_says_why_not(augmentation, shape, scale_mask):
+    for dtype in (np.uint8, np.float32):
+        try:
+            result, mask = Pipeline(augmentation)(noise_image(shape, dtype), class_map(shape), generator(), scale_mask)
+        except JobFailure as failure:
+            assert failure.__cause__ is None, "a reason of its own, not OpenCV's"
+            continue
+        assert result.ndim == 3
+        assert result.shape[:2] == mask.shape

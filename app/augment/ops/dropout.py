@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from app.augment.ops.registry import chance, image_operation, pixel_generator, seed, uniform
+from app.augment.ops.registry import chance, image_operation, seed, uniform
+from app.augment.randomness import pixel_generator
 
 
 @image_operation("AugCoarseDropout", p=uniform, drop_size=uniform, per_channel=chance, seed=seed)
@@ -19,6 +20,6 @@ def coarse_dropout(image: np.ndarray, p: float, drop_size: float, per_channel: b
     is_kept = pixel_generator(seed).random(grid, dtype=np.float32) >= p / grid[2]
     if is_kept.all():
         return image
-    rows = np.arange(height) // cell_height
-    columns = np.arange(width) // cell_width
-    return image * is_kept[rows[:, np.newaxis], columns]
+    # Spread over channels, columns and rows, the factors lie in memory as the image does: one product at full speed.
+    factors = np.broadcast_to(is_kept, (*grid[:2], channels)).astype(image.dtype)
+    return image * factors.repeat(cell_width, axis=1)[:, :width].repeat(cell_height, axis=0)[:height]

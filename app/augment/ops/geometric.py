@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 
 from app.augment.ops.pixels import in_fours, with_channels
-from app.augment.ops.registry import chance, paired_operation, pixel_generator, place, seed, uniform, uniform_pair
+from app.augment.ops.registry import chance, paired_operation, place, seed, uniform, uniform_pair
+from app.augment.randomness import pixel_generator
 from app.augment.signatures import LARGEST_SIDE_PX
 from app.errors import JobFailure
 
@@ -20,6 +21,7 @@ INTERPOLATION = {
     "cubic": cv2.INTER_CUBIC,
     "lanczos4": cv2.INTER_LANCZOS4,
 }
+_INT16_LIMIT = 1 << 15
 BORDER = {
     "constant": cv2.BORDER_CONSTANT,
     "replicate": cv2.BORDER_REPLICATE,
@@ -135,22 +137,22 @@ def grid_distortion(
     cells = int(num_steps)
     low, high = distort_limit
     draws = (low + (high - low) * pixel_generator(seed).random((2, cells))).astype(np.float32)
-    x_factors, y_factors = (np.float32(1) + draws).tolist()
-    x_map = np.tile(_grid_coordinates(width, x_factors), (height, 1))
-    y_map = np.repeat(_grid_coordinates(height, y_factors)[:, np.newaxis], width, axis=1)
-    return _remapped(image, mask, x_map, y_map, interp, border_type, border_value, scale_mask)
+    x_factors, y_factors = np.float32(1) + draws
+    maps = np.empty((2, height, width), np.float32)
+    maps[0] = _grid_coordinates(width, x_factors)
+    maps[1] = _grid_coordinates(height, y_factors)[:, np.newaxis]
+    return _remapped(image, mask, maps[0], maps[1], interp, border_type, border_value, scale_mask)
 
 
 @paired_operation("AugElasticTransform", alpha=uniform, sigma=uniform, seed=seed)
 def elastic_transform(image, mask, alpha, sigma, seed, interp, border_type, border_value, *, scale_mask: bool):
     """Move each pixel by `alpha` times noise from [-1, 1) that a 17 x 17 Gaussian of `sigma` pixels has smoothed."""
     height, width = image.shape[:2]
-    shifts = pixel_generator(seed).random((2, height, width), dtype=np.float32)
-    shifts *= 2
-    shifts -= 1
-    x_map, y_map = (cv2.GaussianBlur(shift, (17, 17), sigma, borderType=cv2.BORDER_REPLICATE) for shift in shifts)
-    x_map *= np.float32(alpha)
-    y_map *= np.float32(alpha)
+    words = pixel_generator(seed).bit_generator.random_raw(-(-height * width // 2))
+    noise = words.view(np.int16)[: 2 * height * width].reshape(2, height, width).astype(np.float32)
+    x_map, y_map = (cv2.GaussianBlur(plane, (17, 17), sigma, borderType=cv2.BORDER_REPLICATE) for plane in noise)
+    x_map *= np.float32(alpha / _INT16_LIMIT)
+    y_map *= np.float32(alpha / _INT16_LIMIT)
     x_map += np.arange(width, dtype=np.float32)
     y_map += np.arange(height, dtype=np.float32)[:, np.newaxis]
     return _remapped(image, mask, x_map, y_map, interp, border_type, border_value, scale_mask)
@@ -235,22 +237,26 @@ def _colour(image: np.ndarray, border_value: float):
     return (0, 0, value) if image.shape[2] == 3 else (value,) * 4
 
 
-def _grid_coordinates(size: int, factors: list[float]) -> np.ndarray:
+def _grid_coordinates(size: int, factors: np.ndarray) -> np.ndarray:
     """Compute where along one axis each pixel comes from, in single precision step by step as ECVL does.
 
     The pixels that are left over when `size` is no multiple of the number of cells come from position 0.
     """
     coordinates = np.zeros(size, np.float32)
     step = size // len(factors)
-    start = 0
-    for cell, factor in enumerate(factors):
-        end = float(np.float32(start + float(np.float32(step * factor))))
-        run = coordinates[cell * step : (cell + 1) * step]
-        if step > 1:
-            run[:] = np.float32(float(np.float32(end - start)) / (step - 1))
-        run[:1] = start
-        np.add.accumulate(run, out=run)
+    if step == 0:
+        return coordinates
+    starts, spans, start = [], [], 0
+    for length in (np.float32(step) * factors).tolist():
+        end = float(np.float32(start + length))
+        starts.append(start)
+        spans.append(end - start)
         start = int(end)
+    runs = coordinates[: step * len(factors)].reshape(len(factors), step)
+    if step > 1:
+        runs[:] = (np.array(spans, np.float32) / np.float32(step - 1))[:, np.newaxis]
+    runs[:, 0] = starts
+    np.add.accumulate(runs, axis=1, out=runs)
     return coordinates
 
 

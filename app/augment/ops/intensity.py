@@ -3,6 +3,9 @@
 Every image is `(H, W, C)`, uint8 in 0..255 or float32; masks are `(H, W)` or `None`.
 """
 
+from functools import lru_cache
+from typing import Any
+
 import cv2
 import numpy as np
 
@@ -11,6 +14,10 @@ from app.augment.ops.registry import image_operation, paired_operation, uniform
 from app.errors import JobFailure
 
 _LEVELS = np.arange(256.0)
+# What is written may be too much for a number, or 0 to divide by: the result is then infinite, as ECVL has it.
+_NO_WARNINGS: dict[str, Any] = {"divide": "ignore", "invalid": "ignore", "over": "ignore"}
+_SHARPEST = 1e-3  # standard deviation in pixels below which a blur changes nothing, and its square may be no number
+_LEVEL_TYPE = np.dtype(np.uint8)
 _CHANNEL_AXIS = 2
 
 
@@ -32,12 +39,11 @@ def gaussian_blur(image: np.ndarray, sigma: float) -> np.ndarray:
     width = int(((sigma - 0.8) / 0.3 + 1) / 0.5 + 1)
     width = max(3, width + 1 - width % 2)
     kernel = _gaussian_kernel(width, sigma if sigma > 0 else 0.3 * ((width - 1) * 0.5 - 1) + 0.8)
-    # The extra tap of weight 0 keeps OpenCV from its symmetric filter, whose order of summing shows after truncation.
-    kernel = np.append(kernel, 0.0)
     blurred = cv2.sepFilter2D(
         image, cv2.CV_64F, kernel, kernel, anchor=(width // 2, width // 2), borderType=cv2.BORDER_REPLICATE
     )
-    return saturated(with_channels(blurred), image.dtype)
+    # A mean of values needs no limits.
+    return with_channels(blurred.astype(image.dtype))
 
 
 @image_operation("AugNormalize")
@@ -52,14 +58,15 @@ def normalize(image: np.ndarray, mean: float | tuple[float, ...], std: float | t
             f"AugNormalize has {len(mean)} values of mean and std, but the image has "
             f"{image.shape[_CHANNEL_AXIS]} channel(s); one value per channel is needed."
         )
-    if image.dtype != np.uint8:
-        normalized = image - np.asarray(mean, np.float32)
-        normalized /= np.asarray(std, np.float32)
-        return normalized
-    table = _LEVELS[:, np.newaxis] - np.asarray(mean)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        table /= np.asarray(std)
-    return look_up(image, saturated(table, image.dtype).reshape(1, 256, -1))
+    if image.dtype == np.uint8:
+        return look_up(image, _normal_levels(mean, std))
+    height, width, channels = image.shape
+    with np.errstate(**_NO_WARNINGS):
+        # In one dimension for all columns and channels: NumPy is slow on a last dimension of a few.
+        mean_row, std_row = (np.resize(np.asarray(part, np.float32), width * channels) for part in (mean, std))
+        normalized = image.reshape(height, -1) - mean_row
+        normalized /= std_row
+    return normalized.reshape(image.shape)
 
 
 @paired_operation("AugToFloat32")
@@ -91,26 +98,56 @@ def scale_to(image: np.ndarray, new_min: float, new_max: float) -> np.ndarray:
 @image_operation("AugScaleFromTo")
 def scale_from_to(image: np.ndarray, old_min: float, old_max: float, new_min: float, new_max: float) -> np.ndarray:
     """Limit the values to one range, then map that to another."""
+    if image.dtype == np.uint8:
+        return look_up(image, _scaled_levels(old_min, old_max, new_min, new_max))
+    return saturated(_scaled(image.astype(np.float64), image.dtype, old_min, old_max, new_min, new_max), image.dtype)
+
+
+def _scaled(values: np.ndarray, dtype: np.dtype, old_min: float, old_max: float, new_min: float, new_max: float):
     slope = (new_max - new_min) / (old_max - old_min)
     # In the type of the image, as ECVL has it: on uint8 a limit of 10.5 sets values to 10.
-    low, high = saturated(np.array([old_min, old_max]), image.dtype).astype(np.float64)
+    low, high = saturated(np.array([old_min, old_max]), dtype).astype(np.float64)
+    limited = np.where(values < old_min, low, np.where(values > old_max, high, values))
+    return limited * slope + (new_max - slope * old_max)
 
-    def formula(values: np.ndarray) -> np.ndarray:
-        limited = np.where(values < old_min, low, np.where(values > old_max, high, values))
-        return limited * slope + (new_max - slope * old_max)
 
-    return map_values(image, formula)
+# The tables of operations that draw nothing are the same for every image of a training.
+
+
+@lru_cache
+def _scaled_levels(old_min: float, old_max: float, new_min: float, new_max: float) -> np.ndarray:
+    return saturated(_scaled(_LEVELS, _LEVEL_TYPE, old_min, old_max, new_min, new_max), _LEVEL_TYPE)
+
+
+@lru_cache
+def _normal_levels(mean: float | tuple[float, ...], std: float | tuple[float, ...]) -> np.ndarray:
+    with np.errstate(**_NO_WARNINGS):
+        levels = (_LEVELS[:, np.newaxis] - np.asarray(mean)) / np.asarray(std)
+    return saturated(levels, _LEVEL_TYPE).reshape(1, 256, -1)
+
+
+@lru_cache
+def _quotient_levels(divisor: float) -> np.ndarray:
+    with np.errstate(**_NO_WARNINGS):
+        return saturated(_LEVELS / divisor, np.dtype(np.float32))
 
 
 def _gaussian_kernel(width: int, sigma: float) -> np.ndarray:
-    distances = np.arange(width) - (width - 1) // 2
-    weights = np.exp(-(distances**2) / (2 * sigma * sigma))
-    # A running sum: `np.sum` adds in pairs, and the last bit matters where a result is truncated.
-    return weights / np.cumsum(weights)[-1]
+    """Compute `width` weights, and one more that is 0.
+
+    The one more keeps OpenCV from its symmetric filter, whose order of summing shows after truncation.
+    """
+    distances = np.arange(-(width // 2), width // 2 + 1)
+    kernel = np.zeros(width + 1)
+    sigma = max(sigma, _SHARPEST)
+    np.exp(-(distances**2) / (2 * sigma * sigma), out=kernel[:-1])
+    # A running sum: `np.sum` adds in pairs, and the last bit matters too.
+    kernel /= kernel.cumsum()[-1]
+    return kernel
 
 
 def _quotient(image: np.ndarray, divisor: float) -> np.ndarray:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        if image.dtype == np.uint8:
-            return look_up(image, saturated(_LEVELS / divisor, np.dtype(np.float32)))
+    if image.dtype == np.uint8:
+        return look_up(image, _quotient_levels(divisor))
+    with np.errstate(**_NO_WARNINGS):
         return image / np.float32(divisor)

@@ -34,9 +34,8 @@ def saturated(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
         dtype: uint8 or a floating type.
     """
     if dtype == np.uint8:
-        if not np.isfinite(values).all():
-            values = np.nan_to_num(values, nan=0.0, posinf=255.0, neginf=0.0)
-        return np.clip(values, 0, 255, out=values).astype(np.uint8)
+        # Unlike `clip`, these two turn NaN into the limit.
+        return np.fmin(np.fmax(values, 0, out=values), 255, out=values).astype(np.uint8)
     return np.clip(values, -_FLOAT32_MAX, _FLOAT32_MAX).astype(np.float32)
 
 

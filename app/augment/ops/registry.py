@@ -63,13 +63,8 @@ def place(generator: np.random.Generator, _: None) -> tuple[float, float]:
 
 
 def seed(generator: np.random.Generator, _: None) -> int:
-    """Draw a seed of 64 bits for `pixel_generator`."""
+    """Draw a seed of 64 bits for `app.augment.randomness.pixel_generator`."""
     return int(generator.bit_generator.random_raw())
-
-
-def pixel_generator(seed: int) -> np.random.Generator:
-    """Make the generator of values that are random per pixel."""
-    return np.random.Generator(np.random.SFC64(seed))
 
 
 def _registration(name: str, draws: Mapping[str, Draw], *, moves_mask: bool) -> Callable[[Callable], Callable]:

@@ -62,6 +62,7 @@ BARE = {
     "AugGammaContrast gamma=[0.4,0.4]": of_doubles(lambda v: (v / 255) ** 0.4 * 255),
     "AugNormalize mean=10.5 std=2.5": of_doubles(lambda v: (v - 10.5) / 2.5),
     "AugNormalize mean=10.5 std=-2": of_doubles(lambda v: (v - 10.5) / -2),
+    "AugGaussianBlur sigma=[1e-200,1e-200]": lambda i: i,
     "AugDivBy255": of_doubles(lambda v: v / 255),
     "AugToFloat32 divisor=-3": lambda i: (i / -3).astype(np.float32),
     "AugScaleTo new_min=200.5 new_max=20": of_doubles(lambda v: v * (-180.5 / 255) + (20 + 180.5)),
