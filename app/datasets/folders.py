@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from app.datasets.formats.kinds import NIFTI_SUFFIXES, is_marked_as_dicom
 from app.datasets.problems import names_shown, shorten
@@ -23,7 +23,7 @@ def find_base(folder: Path) -> Path:
     while True:
         found = entries(folder)
         folders = [path for path in found if path.is_dir()]
-        has_files = any(path.is_file() and (is_image(path) or is_description(path)) for path in found)
+        has_files = any(path.is_file() and _begins_dataset(path) for path in found)
         if len(folders) != 1 or has_files or folders[0].is_symlink():
             return folder
         folder = folders[0]
@@ -35,9 +35,10 @@ def find_description(base: Path) -> Path | None:
     Raises:
         InvalidInput: naming them, if there are several.
     """
-    found = [path for path in entries(base) if is_description(path) and path.is_file()]
+    found = [path for path in entries(base) if is_description(path.name) and path.is_file()]
     if not found:
-        found = [path for path in files_below(base) if is_description(path) and _lists_images(path)]
+        below = [place / name for place, names in _files_below(base) for name in names if is_description(name)]
+        found = [path for path in below if path.is_file() and _lists_images(path)]
     if len(found) > 1:
         names = ", ".join(path.relative_to(base).as_posix() for path in found[:10])
         raise InvalidInput(f"The folder has {len(found)} YAML files, {names}; one is expected.")
@@ -53,27 +54,31 @@ def images_below(folder: Path, base: Path) -> list[str]:
     """
     found: list[str] = []
     refuse_link(folder, base)
-    for path in files_below(folder, base):
-        if is_image(path):
-            found.append(_text_of(path.relative_to(base)))
-            refuse_more_than(MOST_FILES, found)
+    for place, names in _files_below(folder, refuse_links_from=base):
+        start = "" if place == base else f"{place.relative_to(base).as_posix()}/"
+        for name in names:
+            if is_image(name, place):
+                found.append(_text_of(start + name))
+                if not os.path.isfile(f"{place}/{name}"):  # noqa: PTH113 - a Path for each of 100,000 takes seconds
+                    fault = "is a link to nothing, a pipe or a device; remove it"  # to open a pipe would never end
+                    raise InvalidInput(f"{shorten(found[-1])} {fault}.")
+        refuse_more_than(MOST_FILES, found)
     return found
 
 
 def holds_images(folder: Path) -> bool:
-    return any(is_image(path) for path in files_below(folder))
+    return any(is_image(name, place) for place, names in _files_below(folder) for name in names)
 
 
-def files_below(folder: Path, refuse_links_from: Path | None = None) -> Iterator[Path]:
-    """Yield the files below a folder that are not hidden; links to folders are left out, or refused."""
-    for place, folders, files in os.walk(folder):
+def _files_below(folder: Path, refuse_links_from: Path | None = None) -> Iterator[tuple[Path, list[str]]]:
+    """Yield each folder with the names of its files that are not hidden; links to folders are left out, or refused."""
+    for place_text, folders, files in os.walk(folder):
+        place = Path(place_text)
         folders[:] = sorted((name for name in folders if not name.startswith(HIDDEN)), key=natural_order)
         if refuse_links_from is not None:
             for name in folders:
-                refuse_link(Path(place, name), refuse_links_from)
-        for name in sorted(files, key=natural_order):
-            if not name.startswith(HIDDEN):
-                yield Path(place, name)
+                refuse_link(place / name, refuse_links_from)
+        yield place, sorted((name for name in files if not name.startswith(HIDDEN)), key=natural_order)
 
 
 def entries(folder: Path) -> list[Path]:
@@ -91,16 +96,18 @@ def natural_order(name: str) -> tuple:
     return (*(int(part) if place % 2 else part for place, part in enumerate(parts)), name)
 
 
-def is_image(path: Path) -> bool:
-    """Judge by the name; a name that tells nothing, as scanners write, makes a look into the file necessary."""
-    suffix = path.suffix.lower()
+def is_image(name: str, folder: Path) -> bool:
+    """Judge a file by its name; one that tells nothing, as scanners write, makes a look into the file necessary."""
+    suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122 - a Path for each of 100,000 takes seconds
     if suffix == ".gz":
-        return path.name.lower().endswith(NIFTI_SUFFIXES)
-    return suffix in IMAGE_SUFFIXES or (not suffix[1:].isalpha() and is_marked_as_dicom(path))
+        return name.lower().endswith(NIFTI_SUFFIXES)
+    if suffix in IMAGE_SUFFIXES:
+        return True
+    return not suffix[1:].isalpha() and (folder / name).is_file() and is_marked_as_dicom(folder / name)
 
 
-def is_description(path: Path) -> bool:
-    return path.suffix.lower() in DESCRIPTION_SUFFIXES
+def is_description(name: str) -> bool:
+    return name.lower().endswith(DESCRIPTION_SUFFIXES)
 
 
 def refuse_link(folder: Path, base: Path) -> None:
@@ -127,11 +134,15 @@ def content_shown(folder: Path) -> str:
     return names_shown(names) if names else "it is empty."
 
 
-def stem_of(location: str) -> PurePosixPath:
+def stem_of(location: str) -> str:
     """Return a location without the suffix of its kind; `.nii.gz` is one."""
-    path = PurePosixPath(location)
-    stem = PurePosixPath(path.stem)
-    return path.parent / (stem.stem if stem.suffix.lower() == ".nii" else stem)
+    folder, slash, name = location.rpartition("/")
+    stem = name.rpartition(".")[0] or name
+    return folder + slash + (stem[: -len(".nii")] if stem.lower().endswith(".nii") else stem)
+
+
+def _begins_dataset(path: Path) -> bool:
+    return is_description(path.name) or is_image(path.name, path.parent)
 
 
 def _lists_images(path: Path) -> bool:
@@ -142,8 +153,7 @@ def _lists_images(path: Path) -> bool:
         return False
 
 
-def _text_of(location: Path) -> str:
-    text = location.as_posix()
-    if not text.isprintable():
-        raise InvalidInput(f"The file name {shorten(text)} cannot be written as text; rename the file.")
-    return text
+def _text_of(location: str) -> str:
+    if not location.isprintable():
+        raise InvalidInput(f"The file name {shorten(location)} cannot be written as text; rename the file.")
+    return location

@@ -232,7 +232,8 @@ def _is_called(folder_name: str, names: re.Pattern[str]) -> bool:
 
 
 def _refuse_images_in(folder: Path, base: Path, where: str) -> None:
-    found = [path.relative_to(base).as_posix() for path in entries(folder) if path.is_file() and is_image(path)]
+    images = [path for path in entries(folder) if path.is_file() and is_image(path.name, folder)]
+    found = [path.relative_to(base).as_posix() for path in images]
     if found:
         raise InvalidInput(f"{named(found)} {'lie' if len(found) > 1 else 'lies'} beside {where}.")
 

@@ -2,15 +2,17 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from pathlib import PurePosixPath
 
 from app.datasets.folders import named, stem_of
 from app.datasets.places import same_anywhere
 from app.datasets.problems import shorten
 from app.errors import InvalidInput
 
-MASK_WORD = r"masks?|seg|segmentations?|labels?|gt|ground[-_ ]?truth|annotations?|manual1?"
-IMAGE_WORD = r"images?|img"
+MASK_WORDS = r"(?:masks?|seg|segmentations?|labels?|gt|ground[-_ ]?truth|annotations?|manual1?)"
+IMAGE_WORDS = r"(?:images?|img)"
+MASK_WORD, IMAGE_WORD = (
+    re.compile(rf"^{words}[-_. ]+|[-_. ]+{words}$", re.IGNORECASE) for words in (MASK_WORDS, IMAGE_WORDS)
+)
 ADVICE = "a mask is named like its image, as 1.png or 1_mask.png for 1.jpg"
 
 Pair = tuple[str, str]
@@ -26,9 +28,9 @@ def pair(images: Sequence[str], masks: Sequence[str], image_folder: str = "", ma
     Raises:
         InvalidInput: naming images without a mask, masks without an image, and names that are no longer told apart.
     """
-    whole = _by_name(masks, mask_folder, None)
+    whole = _by_name(masks, mask_folder)
     stripped = {_name(mask, mask_folder, MASK_WORD): mask for mask in reversed(masks)}
-    _by_name(images, image_folder, None)
+    _by_name(images, image_folder)
     found: dict[str, str] = {}
     for image in images:
         names = [_name(image, image_folder, word) for word in (None, IMAGE_WORD)]
@@ -43,33 +45,32 @@ def pair(images: Sequence[str], masks: Sequence[str], image_folder: str = "", ma
 
 def is_named_as_mask(location: str) -> bool:
     """Tell whether the name of a file says by a word that it is a mask."""
-    return _name(location, "", MASK_WORD) != _name(location, "", None)
+    return MASK_WORD.search(stem_of(location).rpartition("/")[2]) is not None
 
 
 def masks_beside(locations: Sequence[str]) -> list[Pair]:
     """Return the files that lie beside an image of the same name and say by a word that they are its mask."""
-    images = {_name(location, "", None): location for location in locations}
-    stripped = {location: _name(location, "", MASK_WORD) for location in locations if is_named_as_mask(location)}
-    return [(images[name], mask) for mask, name in stripped.items() if name in images]
+    masks = [location for location in locations if is_named_as_mask(location)]
+    images = {_name(location, "", None): location for location in locations} if masks else {}
+    pairs = [(images.get(_name(mask, "", MASK_WORD)), mask) for mask in masks]
+    return [(image, mask) for image, mask in pairs if image is not None and image != mask]
 
 
-def _by_name(locations: Iterable[str], folder: str, word: str | None) -> dict[str, str]:
+def _by_name(locations: Iterable[str], folder: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for location in locations:
-        other = found.setdefault(_name(location, folder, word), location)
+        other = found.setdefault(_name(location, folder, None), location)
         if other != location:
             raise InvalidInput(f"{shorten(other)} and {shorten(location)} have one name, by which masks are found.")
     return found
 
 
-def _name(location: str, folder: str, word: str | None) -> str:
-    """Return the path below a folder without suffix, without case, and without a word before or behind it."""
-    path = PurePosixPath(stem_of(location)).relative_to(folder)
-    stem = path.name
+def _name(location: str, folder: str, word: re.Pattern[str] | None) -> str:
+    """Return the path below a folder without suffix, without case, and without a word before or behind the name."""
+    inner, slash, stem = stem_of(location).removeprefix(f"{folder}/").rpartition("/")
     if word:
-        shorter = re.sub(rf"^(?:{word})[-_. ]+|[-_. ]+(?:{word})$", "", stem, count=1, flags=re.IGNORECASE)
-        stem = shorter or stem
-    return same_anywhere((path.parent / stem).as_posix())
+        stem = word.sub("", stem, count=1) or stem
+    return same_anywhere(inner + slash + stem)
 
 
 def _refuse_shared(found: dict[str, str]) -> None:

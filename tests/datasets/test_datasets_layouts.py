@@ -1,6 +1,7 @@
 """Folders without a description, as newcomers have them."""
 
 import gzip
+import os
 
 import nibabel
 import numpy as np
@@ -201,6 +202,18 @@ def test_files_that_scanners_name_and_kinds_that_are_not_read(tmp_path):
     (tmp_path / "a/IM0001").write_bytes(bytes(128) + b"DICM")
     locations = [sample.location[0] for sample in describe(tmp_path, "classification", "X").samples]
     assert locations == ["a/3.heic", "a/IM0001", "b/1.png"]  # the report names what cannot be read
+
+
+@pytest.mark.parametrize("name", ["1.png", "1.nii", "IM0001", "1.yml"])
+def test_pipes_are_never_opened(tmp_path, name):
+    fill(tmp_path, "a/1.jpg", "b/1.jpg")
+    os.mkfifo(tmp_path / "a" / name)
+    assert find_description(tmp_path) is None
+    if name in ("IM0001", "1.yml"):
+        assert len(describe(tmp_path, "classification", "X").samples) == 2
+    else:
+        with pytest.raises(InvalidInput, match=f"'a/{name}' is a link to nothing, a pipe or a device"):
+            describe(tmp_path, "classification", "X")
 
 
 def test_a_description_further_down(tmp_path):
