@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from app.datasets.description import Description, Sample
+from app.datasets.places import OTHER_SCHEME
 from app.datasets.problems import MOST_PROBLEMS
 from app.datasets.yaml_format import read, read_file, write
 from app.errors import DatasetError, InvalidInput, TooLarge
@@ -261,7 +262,7 @@ def test_text_is_written_so_that_a_person_can_read_it():
 names = some.text(some.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=12).filter(
     str.strip
 )
-locations = names.filter(lambda text: "\0" not in text)
+locations = names.filter(lambda text: "\0" not in text and not OTHER_SCHEME.match(text))
 values = some.one_of(names, some.integers(-(10**17), 10**17), some.booleans(), some.floats(allow_nan=False, width=32))
 
 
@@ -302,3 +303,24 @@ def test_any_bytes_are_read_or_refused(content):
         read(b"images: [a.png]\n" + content, "lab.yml")
     except DatasetError as error:
         assert error.problems
+
+
+SCALARS = ["ant", "7", "'7'", "0x1", "-0", "1e999", ".5", "1.50", "yes", '"\\e\\0"', "007", "é", "' a'", '"\'"']
+LABELS = ["ant", "7", "'7'", "0", "0x1", "+2", "yes", "[ant, 0]", "[]", "['7']", "m.png", "./ant", "ant.tif#page=1"]
+scalars = some.sampled_from(SCALARS)
+lists = some.lists(scalars | some.just("~"), max_size=3).map(", ".join).map("[{}]".format)
+places = scalars.filter(lambda text: '0"' not in text)
+
+
+@settings(max_examples=500, deadline=None)
+@given(some.lists(some.tuples(places, some.sampled_from(LABELS) | some.none(), lists | some.none()), min_size=1))
+def test_what_is_accepted_can_be_written_and_read_again(entries):
+    images = "".join(
+        f"  - location: [{index}.png, {place}]\n"
+        + (f"    label: {label}\n" if label else "")
+        + (f"    values: {values}\n" if values else "")
+        for index, (place, label, values) in enumerate(entries)
+    )
+    text = f"classes: [ant, '7', 'yes', '0']\nfeatures: [f, '~', 'a: b']\nimages:\n{images}"
+    description = read(text.encode(), "lab.yml")
+    assert read(write(description).encode(), "written.yml") == description
