@@ -4,6 +4,7 @@ from pathlib import Path
 
 from app.augment.parser import LONGEST_TEXT, parse, to_text
 from app.errors import AugmentationError, InvalidInput
+from app.settings import Settings
 
 MOST_BYTES_PER_CHARACTER = 4
 
@@ -28,6 +29,55 @@ def checked(text: str) -> tuple[bool, str]:
         return True, to_text(parse(text))
     except AugmentationError as error:
         return False, told(error)
+
+
+def draw_preview(
+    text: str, image: Path, mask: Path | None, out: Path, settings: Settings, numbers: tuple[int, int, int]
+) -> None:
+    """Write the preview of a text on an image.
+
+    Args:
+        text: of the augmentation.
+        image: of any kind that datasets have, or an array.
+        mask: its mask, or None.
+        out: the PNG file.
+        settings: limits of images.
+        numbers: seed, count of results, longest side in pixels.
+
+    Raises:
+        AugmentationError: with every problem of the text.
+        InvalidInput: for an image, a mask or a place for the picture that cannot be used.
+        StorageUnavailable: if the picture cannot be written.
+    """
+    from app.files import write_atomically
+    from app.jobs.pixel_files import check_present
+    from app.jobs.preview_program import Fault, Order, draw
+
+    seed, count, size = numbers
+    parse(text)
+    if out.suffix.lower() != ".png":
+        raise InvalidInput(f"{str(out)!r} is no name of a PNG file; let it end with .png.")
+    for place in filter(None, (image, mask)):
+        check_present(place)
+        if place.resolve() == out.resolve():
+            raise InvalidInput(f"{str(out)!r} is an input, which would be lost; choose another name for the picture.")
+    order = Order(
+        text=text,
+        places=(str(image),),
+        channels=None,
+        mask=None if mask is None else str(mask),
+        rule=None,
+        seed=seed,
+        index=0,
+        count=count,
+        size=size,
+        max_pixels=settings.max_image_pixels,
+    )
+    try:
+        picture = draw(order)
+    except Fault as fault:
+        raise InvalidInput(str(fault)) from fault
+    write_atomically(out, picture)
 
 
 def told(error: AugmentationError) -> str:

@@ -120,6 +120,27 @@ def check_augmentation(file: Path) -> None:
         raise SystemExit(1)
 
 
+@main.command("preview-augmentation")
+@click.argument("text_file", type=click.Path(path_type=Path))
+@click.argument("image", type=click.Path(path_type=Path))
+@click.option("--mask", type=click.Path(path_type=Path), help="The image's mask; its outlines are drawn.")
+@click.option("--out", metavar="PNG", required=True, type=click.Path(path_type=Path), help="File for the picture.")
+@click.option("--count", type=click.IntRange(1, 48), default=8, show_default=True, help="Number of results.")
+@click.option("--size", type=click.IntRange(32, 512), default=192, show_default=True, help="Longest side, in pixels.")
+@SEED
+def preview_augmentation(
+    text_file: Path, image: Path, mask: Path | None, out: Path, count: int, size: int, seed: int
+) -> None:
+    """Draw what an augmentation text does to an image.
+
+    PNG becomes one picture: the original, and what a training with this seed makes of it in its first COUNT epochs.
+    """
+    from app.augmentation_screen import draw_preview, read_text
+
+    draw_preview(read_text(text_file), image, mask, out, Settings.from_environment(), (seed, count, size))
+    click.echo(f"Wrote {out}.")
+
+
 @main.command("apply-augmentation", cls=GreedyCommand, greedy="--masks")
 @click.argument("text_file", type=click.Path(path_type=Path))
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=click.Path(path_type=Path))

@@ -202,3 +202,40 @@ def test_a_fault_is_one_sentence(place, tmp_path, monkeypatch, words, told):
     assert answer.exit_code in (1, 2) and told in answer.output, answer.output
     assert answer.output.splitlines()[-1].startswith("Error: ")
     assert "Traceback" not in answer.output
+
+
+def test_a_preview_is_drawn_as_the_api_draws_it(place, tmp_path):
+    image, mask = place("i.npy", pixels(0, 20, 30, 3)), place("m.png", np.eye(20, 30, dtype=np.uint8) * 255)
+    words = ["preview-augmentation", place("t.txt", ROTATE), image, "--mask", mask, "--count", 3, "--size", 40]
+
+    for name, seed in (("a.png", 4), ("b.png", 4), ("c.png", 5)):
+        answer = dht(*words, "--seed", seed, "--out", tmp_path / name)
+        assert answer.output == f"Wrote {tmp_path / name}.\n"
+
+    assert Image.open(tmp_path / "a.png").size == (98, 130)
+    first, second, third = ((tmp_path / name).read_bytes() for name in ("a.png", "b.png", "c.png"))
+    assert first == second != third
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["t.txt", "none.png", "--out", "p.png"], "'none.png' does not exist."),
+        (["t.txt", "i.png", "--out", "p.jpg"], "'p.jpg' is no name of a PNG file; let it end with .png."),
+        (["t.txt", "i.png", "--out", "i.png"], "'i.png' is an input, which would be lost;"),
+        (["t.txt", "i.png", "--out", "none/p.png"], "none/p.png cannot be written"),
+        (["t.txt", "i.png", "--mask", "m.png", "--out", "p.png"], "The mask has 3 x 2 pixels and its image 8 x 6;"),
+        (["faulty", "i.png", "--out", "p.png"], "augmentation text: line 1, column 1: There is no operation Flip"),
+    ],
+)
+def test_a_preview_that_cannot_be_drawn_is_one_sentence(place, tmp_path, monkeypatch, words, told):
+    monkeypatch.chdir(tmp_path)
+    place("i.png", pixels(0, 6, 8))
+    place("m.png", pixels(0, 2, 3))
+    place("t.txt", ROTATE)
+    place("faulty", "Flip")
+
+    answer = dht("preview-augmentation", *words)
+
+    assert answer.exit_code == 1 and told in answer.output, answer.output
+    assert not (tmp_path / "p.png").exists()

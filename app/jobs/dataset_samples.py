@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
+from app.datasets.description import Sample
 from app.datasets.masks import MaskRule
-from app.datasets.places import PlaceCheck, file_of, resolve
+from app.datasets.places import PlaceCheck, file_of, resolve, split_text
 from app.datasets.thumbnails import is_plain, picture
 from app.errors import InvalidInput, NotFound
 from app.files import write_atomically
@@ -14,6 +16,14 @@ from app.jobs.dataset_images import fetched_folder
 from app.jobs.datasets import OpenedDataset, open_dataset
 from app.jobs.services import Services
 from app.training.remote import LocalCopies
+
+
+class SampleFiles(NamedTuple):
+    """Where the files of a sample lie, and what its description calls each."""
+
+    places: tuple[Path, ...]
+    mask: Path | None
+    names: Mapping[Path, str]
 
 
 def samples(services: Services, dataset_id: int, split: str | None = None) -> list[dict]:
@@ -51,10 +61,7 @@ def thumbnail(services: Services, dataset_id: int, index: int, *, has_mask: bool
     """
     record = services.database.datasets.get(dataset_id)
     dataset = _opened(record)
-    if index >= len(dataset.description.samples):
-        count = len(dataset.description.samples)
-        raise NotFound(f"Dataset {dataset_id} has no image {index}; its {count} images are counted from 0.")
-    sample = dataset.description.samples[index]
+    sample = _sample(dataset, dataset_id, index)
     mask = sample.mask if has_mask else None
     source = _local_path(services, record, sample.location[0], dataset)
     mask_path = _local_path(services, record, mask, dataset) if mask else None
@@ -68,6 +75,32 @@ def thumbnail(services: Services, dataset_id: int, index: int, *, has_mask: bool
         kept.parent.mkdir(exist_ok=True)
         write_atomically(kept, content)
     return kept
+
+
+def sample_files(services: Services, record: Mapping, index: int) -> SampleFiles:
+    """Return where the files of a sample lie.
+
+    Raises:
+        InvalidInput: for an index that no sample has, or a file that may not be read or is not fetched yet.
+    """
+    dataset = _opened(record)
+    try:
+        sample = _sample(dataset, record["id"], index)
+    except NotFound as error:
+        raise InvalidInput(error.message) from error
+    places = tuple(_local_path(services, record, location, dataset) for location in sample.location)
+    names = dict(zip(places, sample.location, strict=True))
+    if sample.mask is None:
+        return SampleFiles(places, None, names)
+    mask = _local_path(services, record, sample.mask, dataset)
+    return SampleFiles(places, mask, names | {mask: sample.mask})
+
+
+def _sample(dataset: OpenedDataset, dataset_id: int, index: int) -> Sample:
+    count = len(dataset.description.samples)
+    if index >= count:
+        raise NotFound(f"Dataset {dataset_id} has no image {index}; its {count} images are counted from 0.")
+    return dataset.description.samples[index]
 
 
 def _decodable(source: Path, kept: Path) -> Path:
@@ -109,9 +142,11 @@ def _local_path(services: Services, record: Mapping, location: str, dataset: Ope
     datasets = services.storage.dataset(record["id"]).parent
     own = [folder for folder in [dataset.folder] if isinstance(folder, Path) and folder.is_relative_to(datasets)]
     if not isinstance(place, Path):
-        place = LocalCopies(fetched_folder(record), services.settings).kept(place)
-        if not place.exists():
-            raise InvalidInput(f"{location!r} has no thumbnail until the dataset's check has fetched it.")
+        url, part = split_text(place)
+        copy = LocalCopies(fetched_folder(record), services.settings).kept(url)
+        if not copy.exists():
+            raise InvalidInput(f"{location!r} cannot be shown until the dataset's check has fetched it.")
+        place = copy.with_name(copy.name + part)
     if not PlaceCheck((*services.settings.data_roots, *own, fetched_folder(record))).is_inside(file_of(place)):
         raise InvalidInput(f"{location!r} lies outside the folders that are open to datasets.")
     return place

@@ -4,8 +4,10 @@ from typing import Any
 
 import marshmallow as ma
 from marshmallow import fields
+from werkzeug.datastructures import FileStorage
 
-from app.api.schemas.fields import Values
+from app.api.schemas.fields import Id, Values, Whole
+from app.api.schemas.files import NamedFile
 from app.augment.parser import LONGEST_TEXT, to_text
 from app.augment.signatures import Augmentation, moves_pixels
 
@@ -60,6 +62,12 @@ CHECKED = {
         }
     ],
 }
+PREVIEW = {"text": "AugRotate angle=[-30,30]", "dataset_id": 2, "image_index": 5, "seed": 7, "count": 8}
+
+LARGEST_SEED = 2**32 - 1
+LARGEST_INDEX = 2**31 - 1
+MOST_RESULTS = 48
+SMALLEST_SIDE_PX, LARGEST_SIDE_PX = 32, 512
 
 
 class ParameterSchema(ma.Schema):
@@ -157,3 +165,64 @@ class CheckedTextSchema(ma.Schema):
             "moves_pixels": moves_pixels(augmentation),
             "operations": [augmentation],
         }
+
+
+class PreviewRequestSchema(ma.Schema):
+    """An image of a dataset; a multipart form may bring the files `image` and `mask` instead."""
+
+    text = fields.String(required=True, metadata={"maxLength": LONGEST_TEXT})
+    dataset_id = Id(allow_none=True)
+    image_index = Whole(
+        minimum=0,
+        maximum=LARGEST_INDEX,
+        load_default=0,
+        metadata={"description": "Position in the dataset, from 0. A training with this seed draws by it, too."},
+    )
+    seed = Whole(minimum=0, maximum=LARGEST_SEED, load_default=0)
+    count = Whole(
+        maximum=MOST_RESULTS,
+        load_default=8,
+        metadata={"description": "How many results: those of the epochs 1, 2, ... of a training with this seed."},
+    )
+    size = Whole(
+        minimum=SMALLEST_SIDE_PX,
+        maximum=LARGEST_SIDE_PX,
+        load_default=192,
+        metadata={"description": "The longest side in pixels with which each image is shown."},
+    )
+    image = NamedFile(format="binary", metadata={"description": "Only in a multipart form."})
+    mask = NamedFile(format="binary", metadata={"description": "Only in a multipart form, beside `image`."})
+
+    @ma.pre_load
+    def drop_empty(self, values: Any, **kwargs: Any) -> Any:
+        """Leave out what forms cannot leave out: empty fields, and parts without a file."""
+        if not isinstance(values, dict):
+            return values
+        return {name: value for name, value in values.items() if name == "text" or not _is_empty(value)}
+
+
+class PreviewNumbersSchema(ma.Schema):
+    text = fields.String(required=True, metadata={"maxLength": LONGEST_TEXT})
+    image_index = Whole(minimum=0, maximum=LARGEST_INDEX)
+    seed = Whole(minimum=0, maximum=LARGEST_SEED)
+    count = Whole(maximum=MOST_RESULTS)
+    size = Whole(minimum=SMALLEST_SIDE_PX, maximum=LARGEST_SIDE_PX)
+
+
+class PreviewFormSchema(PreviewNumbersSchema):
+    """The fields of a form; only documents them."""
+
+    dataset_id = Id(required=True)
+
+
+class PreviewUploadSchema(PreviewNumbersSchema):
+    """The fields of a multipart form; only documents them."""
+
+    image = NamedFile(
+        format="binary", required=True, metadata={"description": "An image of any kind that datasets have."}
+    )
+    mask = NamedFile(format="binary", metadata={"description": "Its mask, of the same size."})
+
+
+def _is_empty(value: Any) -> bool:
+    return value in (None, "") or (isinstance(value, FileStorage) and not value.filename)

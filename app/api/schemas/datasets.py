@@ -1,15 +1,13 @@
 """Datasets in the registry."""
 
-from pathlib import PurePosixPath
 from typing import Any
 
 import marshmallow as ma
-from flask_smorest.fields import Upload
 from marshmallow import fields
 from werkzeug.datastructures import FileStorage
 
 from app.api.schemas.fields import LOCATION_CHARACTERS, NAME_CHARACTERS, Id, Name, Text, Whole
-from app.jobs.registration import UploadedFile
+from app.api.schemas.files import NamedFile, file_name
 
 LARGEST_SEED = 2**31 - 1
 MOST_FOLDS = 100
@@ -75,23 +73,6 @@ class ColourType(fields.String):
         )
 
 
-class DatasetFile(Upload):
-    """A file in a multipart form; the view gets its name and the file, which may be too large for memory."""
-
-    default_error_messages = {"invalid": "A file in a multipart form is expected."}
-
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> UploadedFile:
-        if not isinstance(value, FileStorage):
-            raise self.make_error("invalid")
-        return UploadedFile(_file_name(value), value.stream)  # type: ignore[arg-type]
-
-
-def _file_name(file: FileStorage) -> str:
-    """Return the last part of the name that a client gave a file, without what does not print."""
-    name = PurePosixPath((file.filename or "").replace("\\", "/")).name
-    return "".join(filter(str.isprintable, name))[:NAME_CHARACTERS] or "dataset"
-
-
 class NewDatasetSchema(ma.Schema):
     """A dataset by its place; a multipart form may bring the file `file` instead of `path`."""
 
@@ -106,7 +87,7 @@ class NewDatasetSchema(ma.Schema):
         },
     )
     colour_type = ColourType()
-    file = DatasetFile(format="binary", metadata={"description": "Only in a multipart form."})
+    file = NamedFile(format="binary", metadata={"description": "Only in a multipart form."})
 
     @ma.pre_load
     def let_a_file_stand_for_the_path(self, values: Any, **kwargs: Any) -> Any:
@@ -117,7 +98,7 @@ class NewDatasetSchema(ma.Schema):
             return {name: value for name, value in values.items() if name != "file"}
         if values.get("path"):
             raise ma.ValidationError("Give either `path` or `file`, not both.", "file")
-        return {**values, "path": _file_name(values["file"]), "colour_type": values.get("colour_type") or None}
+        return {**values, "path": file_name(values["file"]), "colour_type": values.get("colour_type") or None}
 
     @ma.post_load
     def find_place(self, values: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
@@ -132,7 +113,7 @@ class UploadedDatasetSchema(ma.Schema):
     name = Name(required=True)
     task_id = Id(required=True)
     colour_type = ColourType()
-    file = DatasetFile(
+    file = NamedFile(
         format="binary",
         required=True,
         metadata={"description": "A YAML file, or a zip, tar or tar.gz archive of images with or without one."},
