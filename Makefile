@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test check fuzz bench clean
+.PHONY: help install demo serve test check fuzz bench docs clean
 
 help: ## Show these words
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ fuzz: install ## Try the whole API with generated requests
 bench: install ## Measure how fast images are read, beside the plain decoder, and the memory of trainings
 	@$(BIN)/python benchmarks/dataset_reading.py
 	@$(BIN)/python benchmarks/training_memory.py
+
+docs: install ## Write the page of the augmentations anew, with its pictures
+	@$(BIN)/python scripts/augmentation_page.py
 
 clean: ## Remove what was installed and made, but never storage/ and datasets/
 	rm -rf .venv build dist demo *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -159,7 +159,7 @@ _SIGNATURES = (
         "AugResizeDim",
         (_side("dims", "new (width,height), or (width,height,channels)", (2, 3)), INTERP, GT_INTERP),
         "resize to a width and a height in pixels",
-        "AugResizeDim dims=(48,64)",
+        "AugResizeDim dims=(96,128)",
     ),
     Signature(
         "AugResizeScale",
@@ -243,7 +243,7 @@ _SIGNATURES = (
             *REMAPPING,
         ),
         "move pixels by a smooth random field",
-        "AugElasticTransform alpha=[20,40] sigma=[3,4]",
+        "AugElasticTransform alpha=[60,90] sigma=[4,5]",
         moves_pixels=True,
     ),
     Signature(
@@ -288,7 +288,7 @@ _SIGNATURES = (
         "AugCenterCrop",
         (_side("size", "(width,height); left out: the largest square", required=False),),
         "cut out the middle",
-        "AugCenterCrop size=(40,48)",
+        "AugCenterCrop size=(64,96)",
         moves_pixels=True,
     ),
     Signature(
@@ -300,7 +300,7 @@ _SIGNATURES = (
         "convert to 32-bit floating point and divide",
         "AugToFloat32 divisor=255",
     ),
-    Signature("AugDivBy255", (), "divide by 255, in the type of the image", "AugDivBy255"),
+    Signature("AugDivBy255", (), "divide by 255, in the type of the image: whole numbers become 0 or 1", "AugDivBy255"),
     Signature(
         "AugScaleTo",
         (_number("new_min", "value of the darkest pixel"), _number("new_max", "value of the brightest pixel")),
@@ -322,7 +322,7 @@ _SIGNATURES = (
         "AugRandomCrop",
         (_side("size", "(width,height)"), PADDING_TYPE, BORDER_VALUE),
         "cut out a random place; a smaller image is padded first",
-        "AugRandomCrop size=(40,40)",
+        "AugRandomCrop size=(80,80)",
         moves_pixels=True,
     ),
 )

@@ -190,8 +190,8 @@ class PreviewRequestSchema(ma.Schema):
         load_default=192,
         metadata={"description": "The longest side in pixels with which each image is shown."},
     )
-    image = NamedFile(format="binary", metadata={"description": "Only in a multipart form."})
-    mask = NamedFile(format="binary", metadata={"description": "Only in a multipart form, beside `image`."})
+    image = NamedFile(format="binary", allow_none=True, metadata={"description": "Only in a multipart form."})
+    mask = NamedFile(format="binary", allow_none=True, metadata={"description": "Only there, beside `image`."})
 
     @ma.pre_load
     def drop_empty(self, values: Any, **kwargs: Any) -> Any:
