@@ -29,8 +29,9 @@ check: install ## Check style, format, types and who imports whom
 fuzz: install ## Try the whole API with generated requests
 	@$(BIN)/python tests/api/fuzz.py
 
-bench: install ## Measure how fast images are read, beside the plain decoder, and the memory of trainings
+bench: install ## Measure how fast images are read and augmented, beside bare calls, and the memory of trainings
 	@$(BIN)/python benchmarks/dataset_reading.py
+	@$(BIN)/python benchmarks/augmentation.py
 	@$(BIN)/python benchmarks/training_memory.py
 
 docs: install ## Write the page of the augmentations anew, with its pictures
