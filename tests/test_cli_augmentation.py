@@ -239,3 +239,21 @@ def test_a_preview_that_cannot_be_drawn_is_one_sentence(place, tmp_path, monkeyp
 
     assert answer.exit_code == 1 and told in answer.output, answer.output
     assert not (tmp_path / "p.png").exists()
+
+
+def test_an_image_that_does_not_fit_keeps_no_other_from_being_written(place, tmp_path):
+    images = [place("grey.npy", pixels(0, 4, 5)), place("colour.npy", pixels(1, 4, 5, 3)), place("b.npy", "nothing")]
+
+    answer = dht(
+        "apply-augmentation",
+        place("t.txt", "AugNormalize mean=(1,2,3) std=(1,1,1)"),
+        *images,
+        "--out",
+        tmp_path / "out",
+    )
+
+    assert answer.exit_code == 1
+    first, second, last = answer.output.splitlines()
+    assert first.startswith("Error: grey.npy: AugNormalize has 3 values") and "b.npy' is no whole array" in second
+    assert last == "The results of the other 1 are written."
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["colour.npy"]

@@ -43,20 +43,25 @@ def apply_to_files(
 
     Raises:
         AugmentationError: with every problem of the text.
-        InvalidInput: naming the file that cannot be used; results of the images before it are written then.
+        InvalidInput: naming each file that cannot be used, a line for each; results of the other images are written.
         StorageUnavailable: if the folder cannot be written.
     """
     pipeline = Pipeline(parse(text))
     _check(images, masks, folder)
     _make(folder)
+    faults = []
     for index, place in enumerate(images):
         mask_place = masks[index] if masks else None
-        pixels = read_pixels(place, max_pixels)
-        mask = None if mask_place is None else read_classes(mask_place, max_pixels)
-        scale_mask = mask_place is not None and is_array(mask_place)
-        result, mask = augmented(pipeline, place, pixels, mask, sample_generator(seed, epoch, index), scale_mask)
-        target = folder / result_name(place)
-        write_pixels(target, result)
+        try:
+            pixels = read_pixels(place, max_pixels)
+            mask = None if mask_place is None else read_classes(mask_place, max_pixels)
+            scale_mask = mask_place is not None and is_array(mask_place)
+            result, mask = augmented(pipeline, place, pixels, mask, sample_generator(seed, epoch, index), scale_mask)
+            target = folder / result_name(place)
+            write_pixels(target, result)
+        except InvalidInput as error:
+            faults.append(error.message)
+            continue
         if mask_place is not None and mask is not None:
             write_pixels(folder / result_name(mask_place, is_mask=True), mask)
         if result.dtype != np.uint8 and not is_array(target):
@@ -64,6 +69,11 @@ def apply_to_files(
                 f"{target.name}: an image file cannot hold floating-point values, so it shows them as 8 bits; "
                 "give the image as an array (.npy) for the exact ones."
             )
+    if faults:
+        others = len(images) - len(faults)
+        raise InvalidInput(
+            "\n".join([*faults, *([f"The results of the other {others} are written."] if others else [])])
+        )
 
 
 def augmented(
