@@ -27,7 +27,7 @@ from app.augment.pipeline import Pipeline
 
 SIDES = (28, 224, 512)
 MICROSECONDS = 1e6
-ROUND_SECONDS = 0.004
+ROUND_SECONDS = 0.0005  # shorter than a slice of the scheduler's, so that some rounds are undisturbed
 RANDOM = np.random.default_rng(0)
 ROW = np.arange(1024, dtype=np.float32)
 
@@ -195,7 +195,7 @@ TEXTS: dict[str, Sequence[Step]] = {
 def main() -> None:
     """Measure and print."""
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--seconds", type=float, default=0.15, help="time of each measurement")
+    arguments.add_argument("--seconds", type=float, default=0.3, help="time of each measurement")
     seconds = arguments.parse_args().seconds
     console = Console(highlight=False, width=150)
     cv2.setNumThreads(1)
@@ -229,16 +229,10 @@ def row(steps: Sequence[Step], side: int, seconds: float, rivals: bool) -> list[
     calls = [ours, bare]
     if rivals and all(step.rival for step in steps):
         calls.append(rival(steps, image))
-    own, limit, *others = rounds(calls, seconds)
-    extra = np.median(own - limit) / len(steps) * MICROSECONDS
-    compared = f"{np.median(own / others[0]):.2f}" if others else ""
-    return [
-        f"{1 / own.min():,.0f}",
-        f"{1 / limit.min():,.0f}",
-        f"{np.median(own / limit):.2f}",
-        f"{extra:+,.1f}",
-        compared,
-    ]
+    own, limit, *others = fastest(calls, seconds)
+    extra = (own - limit) / len(steps) * MICROSECONDS
+    compared = f"{own / others[0]:.2f}" if others else ""
+    return [f"{1 / own:,.0f}", f"{1 / limit:,.0f}", f"{own / limit:.2f}", f"{extra:+,.1f}", compared]
 
 
 def rival(steps: Sequence[Step], image: np.ndarray) -> Callable[[], object]:
@@ -250,23 +244,22 @@ def rival(steps: Sequence[Step], image: np.ndarray) -> Callable[[], object]:
     return lambda: together(image=image)
 
 
-def rounds(calls: Sequence[Callable[[], object]], seconds: float) -> np.ndarray:
-    """Return the seconds per call, one row for each, one column for each round; a busy moment hits all of a round."""
-    counts, spent = [], []
+def fastest(calls: Sequence[Callable[[], object]], seconds: float) -> list[float]:
+    """Return the seconds of each call in its best round; they take turns, so that a busy moment hits all of them."""
+    counts, best = [], [float("inf")] * len(calls)
     for call in calls:
         call()
         began = time.perf_counter()
         call()
         counts.append(max(1, int(ROUND_SECONDS / (time.perf_counter() - began))))
     ends = time.perf_counter() + seconds * len(calls)
-    while not spent or time.perf_counter() < ends:
-        spent.append([])
-        for call, count in zip(calls, counts, strict=True):
+    while best[-1] == float("inf") or time.perf_counter() < ends:
+        for place, (call, count) in enumerate(zip(calls, counts, strict=True)):
             began = time.perf_counter()
             for _ in range(count):
                 call()
-            spent[-1].append((time.perf_counter() - began) / count)
-    return np.array(spent).T
+            best[place] = min(best[place], (time.perf_counter() - began) / count)
+    return best
 
 
 if __name__ == "__main__":
