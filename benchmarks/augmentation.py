@@ -162,7 +162,11 @@ OPERATIONS = (
     DROPOUT,
     Step("AugBrightness beta=[30,30]", from_levels(lambda values: levels(values + 30))),
     Step("AugGridDistortion num_steps=[5,5] distort_limit=[-0.1,0.1]", gridded, ("GridDistortion", {"p": 1})),
-    Step("AugElasticTransform alpha=[40,40] sigma=[5,5]", elastic, ("ElasticTransform", {"alpha": 40, "sigma": 5})),
+    Step(
+        "AugElasticTransform alpha=[40,40] sigma=[5,5]",
+        elastic,
+        ("ElasticTransform", {"alpha": 40, "sigma": 5, "p": 1}),
+    ),
     Step("AugOpticalDistortion distort_limit=[0.2,0.2] shift_limit=[0,0]", lensed, ("OpticalDistortion", {"p": 1})),
     Step("AugSalt p=[0.05,0.05] per_channel=0", spotted(255)),
     Step("AugPepper p=[0.05,0.05] per_channel=0", spotted(0)),
