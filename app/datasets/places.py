@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -59,6 +60,22 @@ def is_folder(path: Path) -> bool:
         return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises for a name that is too long
     except ValueError:
         return False
+
+
+def why_no_file(path: Path) -> str | None:
+    """Return what keeps a path from being read as a file, as `does not exist`; None for a file.
+
+    To be asked before a file is opened: a pipe keeps its reader for ever, and a device never ends.
+    """
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116 - a Path would take twice as long
+    except FileNotFoundError:
+        return "does not exist"
+    except (OSError, ValueError) as error:
+        return f"cannot be opened: {getattr(error, 'strerror', None) or error}"
+    if stat.S_ISREG(mode):
+        return None
+    return f"is a {'folder' if stat.S_ISDIR(mode) else 'pipe or a device'}, not an image"
 
 
 def file_of(place: Path) -> Path:

@@ -7,6 +7,7 @@ from typing import BinaryIO
 from PIL import Image
 
 from app.datasets.formats.kinds import source_of
+from app.datasets.places import why_no_file
 from app.errors import InvalidInput, JobFailure
 
 Image.MAX_IMAGE_PIXELS = None  # headers only are read here; whoever decodes has a limit of its own, from the settings
@@ -17,6 +18,8 @@ FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM")
 ORIENTATION_TAG = 0x0112
 SIDEWAYS = frozenset([5, 6, 7, 8])
 CHANNELS = {"1": 1, "L": 1, "LA": 1, "I": 1, "F": 1, "I;16": 1, "I;16B": 1, "I;16L": 1, "I;16N": 1}
+GREY_ALPHA_16 = "LA;16B"  # which Pillow opens as RGBA
+NARROW_DEPTHS = {"L;2": 2, "L;4": 4}
 BIT_DEPTHS = {"1": 1, "I": 32, "F": 32, "I;16": 16, "I;16B": 16, "I;16L": 16, "I;16N": 16}
 
 
@@ -67,9 +70,11 @@ def header_of(image: Image.Image) -> ImageHeader:
     """Return what an open image says of itself."""
     width, height = image.size
     exif = Image.Image.getexif(image)  # a PNG's own method decodes the whole image to find it
-    if exif.get(ORIENTATION_TAG) in SIDEWAYS:
+    if exif.get(ORIENTATION_TAG) in SIDEWAYS and image.format != "TIFF":  # whose size Pillow has turned already
         width, height = height, width
-    return ImageHeader(width, height, CHANNELS.get(image.mode, 3), _bit_depth(image))
+    raw_mode = _raw_mode(image)
+    channels = 1 if raw_mode == GREY_ALPHA_16 else CHANNELS.get(image.mode, 3)
+    return ImageHeader(width, height, channels, _bit_depth(image.mode, raw_mode))
 
 
 def refuse_too_large(path: Path, width: int, height: int, max_pixels: int) -> None:
@@ -80,6 +85,9 @@ def refuse_too_large(path: Path, width: int, height: int, max_pixels: int) -> No
 
 
 def _read_plain(path: Path, name: str) -> ImageHeader:
+    absence = why_no_file(path)
+    if absence:
+        raise InvalidInput(f"The image {name!r} {absence}.")
     try:
         with path.open("rb") as file:
             return read_header(file, name)
@@ -88,8 +96,22 @@ def _read_plain(path: Path, name: str) -> ImageHeader:
         raise InvalidInput(f"The image {name!r} cannot be opened: {reason}.") from error
 
 
-def _bit_depth(image: Image.Image) -> int:
-    """Pillow opens 16-bit colour as 8-bit RGB; only the decoder's raw mode tells."""
-    depth = BIT_DEPTHS.get(image.mode, 8)
-    raw_modes = [str(tile[3]) for tile in getattr(image, "tile", [])[:1]]
-    return 16 if depth == 8 and any(";16" in raw_mode for raw_mode in raw_modes) else depth
+def grey_step(image: Image.Image) -> int:
+    """Return what Pillow multiplies the numbers of an image with: grey of 2 or 4 bits is spread over 0..255.
+
+    Args:
+        image: opened, but not decoded yet.
+    """
+    return 255 // (2 ** NARROW_DEPTHS[raw_mode] - 1) if (raw_mode := _raw_mode(image)) in NARROW_DEPTHS else 1
+
+
+def _raw_mode(image: Image.Image) -> str:
+    """Return how the decoder finds the pixels; Pillow opens 16-bit colours as if they had 8 bits."""
+    tiles = getattr(image, "tile", [])
+    arguments = tiles[0][3] if tiles else ""
+    return str(arguments if isinstance(arguments, str) else arguments[0])
+
+
+def _bit_depth(mode: str, raw_mode: str) -> int:
+    depth = BIT_DEPTHS.get(mode, 8)
+    return NARROW_DEPTHS.get(raw_mode, 16 if depth == 8 and ";16" in raw_mode else depth)

@@ -12,7 +12,7 @@ import numpy as np
 
 from app.datasets.description import Sample
 from app.datasets.images import read_image, read_mask_values
-from app.datasets.places import as_described, file_of
+from app.datasets.places import as_described, file_of, why_no_file
 from app.datasets.probe import ImageHeader, probe
 from app.errors import InvalidInput, JobFailure
 
@@ -112,10 +112,10 @@ class SampleGauge:
     def _existing(self, location: str, measures: Measures) -> Path | None:
         try:
             path = self._path_of(location)
-            if file_of(path).is_file():
+            reason = why_no_file(file_of(path))
+            if reason is None:
                 return path
-            is_what = "is a folder, not an image" if file_of(path).is_dir() else "does not exist"
-            kind, message = MISSING, f"{location!r} {is_what}."
+            kind, message = MISSING, f"{location!r} {reason}."
         except JobFailure as error:
             kind, message = MISSING, error.message if location in error.message else f"{location!r}: {error.message}"
         except (OSError, ValueError) as error:  # a name that no file can have

@@ -8,6 +8,8 @@ from typing import cast
 from PIL import Image, ImageOps
 
 from app.datasets.masks import MaskRule
+from app.datasets.places import why_no_file
+from app.datasets.probe import grey_step
 from app.errors import InvalidInput, JobFailure
 
 SIDE_PX = 256
@@ -16,7 +18,7 @@ FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM", "MPO")
 OVERLAY_OPACITY = 120
 COLOURS = ((230, 60, 50), (60, 140, 255), (70, 200, 90), (250, 200, 40), (190, 90, 230), (40, 210, 210))
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".ppm", ".pgm")
 
 
 def is_plain(path: Path) -> bool:
@@ -50,9 +52,12 @@ def _small(path: Path, location: str) -> Image.Image:
 
 
 def _opened(path: Path, location: str, side: int | None = None) -> Image.Image:
-    """Decode an image upright; with `side`, no larger than that."""
+    """Decode an image upright: with `side`, no larger than that; without it, with the numbers of the file."""
+    if reason := why_no_file(path):
+        raise InvalidInput(f"{location!r} {reason}, so that it has no thumbnail.")
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        # By its path, Pillow 13 forgets to turn a TIFF that it maps.
+        with path.open("rb") as file, Image.open(file, formats=FORMATS) as image:
             if side:
                 image.draft(None, (side, side))
             if image.width * image.height > MOST_PIXELS:
@@ -60,11 +65,14 @@ def _opened(path: Path, location: str, side: int | None = None) -> Image.Image:
                     f"{location!r} has {image.width} x {image.height} pixels, too many for a thumbnail "
                     f"(at most {MOST_PIXELS:,})."
                 )
-            return ImageOps.exif_transpose(_shrunk(image, side) if side else image)
+            step = grey_step(image)
+            image.load()  # which turns a TIFF; only after it `getexif` tells what is left to do
+            if side:
+                return ImageOps.exif_transpose(_shrunk(image, side))
+            upright = ImageOps.exif_transpose(image)
+            return upright.point(lambda value: value // step) if step > 1 else upright
     except InvalidInput:
         raise
-    except FileNotFoundError as error:
-        raise InvalidInput(f"{location!r} does not exist, so that it has no thumbnail.") from error
     except Exception as error:  # Pillow's plugins let many kinds of exception through for a broken file
         kinds = "PNG, JPEG, BMP, TIFF, WebP"
         raise InvalidInput(f"{location!r} has no thumbnail: only whole files of {kinds} do.") from error

@@ -77,6 +77,33 @@ def test_a_picture_is_small_and_upright(client, register, data_root):
     assert red > 200 and blue < 60
 
 
+@pytest.mark.parametrize("name", ["photo.tif", "photo.png", "photo.webp"])
+@pytest.mark.parametrize(("orientation", "size"), [(2, (256, 128)), (3, (256, 128)), (5, (128, 256)), (8, (128, 256))])
+def test_a_picture_is_turned_once(client, register, data_root, name, orientation, size):
+    photo = Image.new("L", (600, 300), 255)
+    photo.paste(0, (0, 0, 300, 150))
+    exif = photo.getexif()
+    exif[0x0112] = orientation
+    photo.save(data_root / name, exif=exif)
+
+    picture = picture_of(client.get(f"{register(name)}/0/thumbnail"))
+
+    assert picture.size == size
+    dark = {2: (0.9, 0.1), 3: (0.9, 0.9), 5: (0.1, 0.1), 8: (0.1, 0.9)}[orientation]
+    corners = [(x, y) for x in (0.1, 0.9) for y in (0.1, 0.9)]
+    assert [at for at in corners if picture.getpixel((int(at[0] * size[0]), int(at[1] * size[1])))[0] < 100] == [dark]
+
+
+def test_a_pipe_has_no_picture(client, dataset, data_root):
+    (data_root / "2.png").unlink()
+    os.mkfifo(data_root / "2.png")
+
+    answer = client.get(f"/backend/datasets/{dataset['id']}/images/2/thumbnail")
+
+    assert_error(answer, 422)
+    assert "'2.png' is a pipe or a device" in answer.json["message"]
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGBA", "I;16", "CMYK", "F"])
 def test_every_mode_has_a_picture(client, register, data_root, mode):
     grey = Image.fromarray(np.tile(np.arange(0, 250, 5, dtype=np.uint8), (30, 1)))

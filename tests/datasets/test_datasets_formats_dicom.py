@@ -213,7 +213,7 @@ def test_segmentation_is_a_mask():
         ("badVR.dcm", "is damaged"),
         ("JPGExtended.dcm", "12-bit"),
         ("JPEG2000-embedded-sequence-delimiter.dcm", "is compressed as"),
-        ("none.dcm", "cannot be opened"),
+        ("none.dcm", "does not exist"),
     ],
 )
 def test_file_that_gives_no_image_is_named(name, sentence):

@@ -44,6 +44,19 @@ def test_columns_run_along_the_first_axis_of_the_slice_and_rows_along_the_second
     assert probe(place) == ImageHeader(expected.shape[1], expected.shape[0], 1, 8)
 
 
+@pytest.mark.parametrize("name", ["scan.hdr", "scan.img"])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_pair_of_files_is_named_by_either(tmp_path, name, order):
+    voxels = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
+    header = nibabel.nifti1.Nifti1PairHeader(endianness=order)
+    nibabel.save(nibabel.Nifti1Pair(voxels, np.eye(4), header), tmp_path / name)
+    expected = np.rint(voxels[..., 1].T * 255 / 23)
+    assert (read_image([tmp_path / f"{name}#slice=1"], 1)[..., 0] == expected).all()
+    (tmp_path / "scan.img").unlink()
+    with pytest.raises(JobFailure, match="scan"):
+        read_image([tmp_path / f"{name}#slice=1"], 1)
+
+
 def test_slices_of_a_volume_share_its_range(made):
     voxels = np.int16([[[-100, 0], [0, 100]]])
     path = made(voxels)
@@ -149,7 +162,7 @@ def test_truncated_file_is_named(made, name):
 
 
 def test_absent_file_is_named(tmp_path):
-    with pytest.raises(JobFailure, match=r"none\.nii' cannot be opened"):
+    with pytest.raises(JobFailure, match=r"none\.nii' does not exist\."):
         read_image([tmp_path / "none.nii#slice=1"], 1)
 
 

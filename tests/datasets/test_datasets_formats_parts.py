@@ -61,6 +61,7 @@ def test_each_mistake_is_one_sentence_that_names_the_place(text, sentence):
         ("a.svs", "slide"),
         ("a.dcm#frame=2", "dicom"),
         ("a.nii", "nifti"),
+        ("a.hdr#slice=1", "nifti"),
         ("a.b.nii.gz#slice=3", "nifti"),
         ("IM0001", "plain"),
     ],
@@ -69,7 +70,7 @@ def test_name_tells_the_kind(name, kind):
     assert source_of(Path(name)).kind_name == kind
 
 
-@pytest.mark.parametrize("name", ["IM0001", "1.2.840.113619"])
+@pytest.mark.parametrize("name", ["IM0001", "1.2.840.113619", "IM0001.img", "slice.mr"])
 def test_content_tells_what_the_name_does_not(tmp_path, name):
     (tmp_path / name).write_bytes(b"\0" * 128 + b"DICM")
     assert source_of(tmp_path / name).kind_name == "dicom"

@@ -4,6 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+import tifffile
 from mask_reading import read_mask
 from PIL import Image
 
@@ -11,7 +12,6 @@ from app.datasets import images
 from app.datasets.probe import ImageHeader, probe
 from app.errors import JobFailure
 
-tifffile = pytest.importorskip("tifffile")
 read_image = partial(images.read_image, max_pixels=1_000_000)
 
 
@@ -140,5 +140,5 @@ def test_what_is_no_tiff_is_named(tmp_path, content, text):
 
 
 def test_absent_file_is_named(tmp_path):
-    with pytest.raises(JobFailure, match=r"none\.tif' cannot be opened"):
+    with pytest.raises(JobFailure, match=r"none\.tif' does not exist\."):
         read_image([tmp_path / "none.tif"], 1)

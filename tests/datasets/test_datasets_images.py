@@ -1,5 +1,6 @@
 """Images and masks as arrays; broken files are one sentence with the file's name."""
 
+import os
 import struct
 import zlib
 from functools import partial
@@ -261,3 +262,30 @@ def test_sixteen_bit_colours_become_the_upper_eight(tmp_path):
     colours = np.uint16([[[0, 255, 256], [512, 40000, 65535]]])
     assert cv2.imwrite(str(tmp_path / "a.png"), colours[..., ::-1])
     assert read_image([tmp_path / "a.png"], 3).tolist() == (colours >> 8).tolist()
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4])
+def test_grey_of_few_bits_is_spread_in_images_and_left_alone_in_masks(tmp_path, depth):
+    numbers = np.arange(48).reshape(6, 8) % 2**depth
+    bits = np.unpackbits(numbers.astype(np.uint8)[..., np.newaxis], axis=2)[..., -depth:]
+    (tmp_path / "a.png").write_bytes(grey_png(np.packbits(bits.reshape(6, -1), axis=1), 8, depth))
+    assert read_image([tmp_path / "a.png"], 1)[..., 0].tolist() == (numbers * 255 // (2**depth - 1)).tolist()
+    assert images.read_mask_values(tmp_path / "a.png", max_pixels=100).tolist() == numbers.tolist()
+
+
+def grey_png(rows, width, depth):
+    chunks = [
+        b"IHDR" + struct.pack(">IIBBBBB", width, len(rows), depth, 0, 0, 0, 0),
+        b"IDAT" + zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows)),
+        b"IEND",
+    ]
+    parts = (struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) for chunk in chunks)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+@pytest.mark.parametrize("name", ["pipe.png", "pipe.jpg", "pipe.tif", "pipe.dcm", "pipe.nii.gz", "pipe.svs", "pipe"])
+def test_a_pipe_keeps_nobody_waiting(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    for read in (partial(read_image, channels=1), lambda places: images.read_mask_values(places[0], max_pixels=100)):
+        with pytest.raises(JobFailure, match=f"{name}' is a pipe or a device, not an image"):
+            read([tmp_path / name])

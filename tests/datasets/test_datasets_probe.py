@@ -1,6 +1,7 @@
 """Headers of image files, read without decoding."""
 
 import io
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -12,6 +13,7 @@ from PIL import Image
 from app.datasets.probe import ImageHeader, probe
 from app.errors import InvalidInput
 
+GREY_ALPHA = 4  # the kind of PNG
 IMAGES = Path(__file__).parent.parent / "data" / "datasets" / "ecvl" / "img"
 
 
@@ -55,8 +57,8 @@ def test_huge_image_is_measured_without_its_pixels(tmp_path):
     assert probe(tmp_path / "huge.png") == ImageHeader(60_000, 60_000, 1, 8)
 
 
-def png_header_of(width, height):
-    chunk = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+def png_header_of(width, height, depth=8, kind=0):
+    chunk = b"IHDR" + struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0)
     body = b"IDAT" + zlib.compress(b"")
     parts = [struct.pack(">I", len(part) - 4) + part + struct.pack(">I", zlib.crc32(part)) for part in (chunk, body)]
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
@@ -68,10 +70,32 @@ def test_file_that_is_no_image_is_named(name):
         probe(IMAGES / name)
 
 
-def test_absent_file_and_folder_are_named(tmp_path):
-    for path in (tmp_path, tmp_path / "none.png", tmp_path / "a\0.png"):
-        with pytest.raises(InvalidInput, match="cannot be opened"):
-            probe(path)
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("none.png", "none.png' does not exist"),
+        ("none.tif", "none.tif' does not exist"),
+        ("folder.png", "folder.png' is a folder, not an image"),
+        ("pipe.png", "pipe.png' is a pipe or a device, not an image"),
+        ("pipe.tif", "pipe.tif' is a pipe or a device, not an image"),
+        ("loop.png", "loop.png' cannot be opened: Too many levels"),
+        ("a\0.png", "cannot be opened: embedded null byte"),
+    ],
+)
+def test_what_is_no_file_is_named(tmp_path, name, sentence):
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    for pipe in ("pipe.png", "pipe.tif"):
+        os.mkfifo(tmp_path / pipe)
+    with pytest.raises(InvalidInput, match=sentence):
+        probe(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("depth", "kind"), [(1, 0), (2, 0), (4, 0), (8, 0), (16, 0), (8, GREY_ALPHA), (16, GREY_ALPHA)]
+)
+def test_depth_of_grey_with_and_without_alpha(depth, kind):
+    assert probe(io.BytesIO(png_header_of(8, 6, depth, kind))) == ImageHeader(8, 6, 1, depth)
 
 
 def test_open_file_is_called_what_the_caller_calls_it():

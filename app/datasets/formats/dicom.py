@@ -67,8 +67,6 @@ def _faults_of(path: Path) -> Iterator[None]:
         yield
     except JobFailure:
         raise
-    except FileNotFoundError as error:
-        raise JobFailure(f"The image {str(path)!r} cannot be opened: {error.strerror}.") from error
     except Exception as error:  # pydicom and its decoders let many kinds of exception through for a broken file
         last_line = (str(error).strip().splitlines() or [type(error).__name__])[-1]
         reason = "".join(filter(str.isprintable, last_line)).strip().rstrip(".")[:200]

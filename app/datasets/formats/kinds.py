@@ -8,14 +8,16 @@ from typing import Any, NamedTuple, Protocol, cast
 
 import app.datasets.formats as formats
 from app.datasets.formats.parts import WINDOW_KEYS, Part
-from app.datasets.places import split_part
+from app.datasets.places import split_part, why_no_file
 from app.errors import JobFailure
 
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
+NIFTI_PAIR_SUFFIXES = (".hdr", ".img")  # header and voxels in two files; either name means both
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 SLIDE_SUFFIXES = (".svs", ".ndpi", ".scn", ".mrxs", ".vms", ".vmu", ".svslide", ".bif")
 TIFF_SUFFIXES = (".tif", ".tiff")
 PLAIN_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+OTHER_PLAIN_SUFFIXES = (".gif", ".ppm", ".pgm", ".pbm", ".pnm")
 SLIDE_KEYS = ("level", "x", "y", "width", "height")
 KEYS = {
     "plain": WINDOW_KEYS,
@@ -49,7 +51,9 @@ class Source(NamedTuple):
 
     @property
     def kind(self) -> Kind:
-        """The module of the kind."""
+        """The module of the kind; raises JobFailure if there is no such file."""
+        if self.kind_name != "plain" and (reason := why_no_file(self.path)):  # `plain` asks when the file is open
+            raise JobFailure(f"The image {str(self.path)!r} {reason}.")
         return _module(self.kind_name)
 
 
@@ -93,16 +97,18 @@ def _kind_name(path: Path, part: str) -> str:
         return "slide"
     if name.endswith(TIFF_SUFFIXES):
         return "slide" if part and part[1:].partition("=")[0] in SLIDE_KEYS else "tiff"
-    if name.endswith(DICOM_SUFFIXES) or (not path.suffix[1:].isalpha() and is_marked_as_dicom(path)):
+    if name.endswith(DICOM_SUFFIXES) or (not name.endswith(OTHER_PLAIN_SUFFIXES) and is_marked_as_dicom(path)):
         return "dicom"
-    return "plain"
+    return "nifti" if name.endswith(NIFTI_PAIR_SUFFIXES) else "plain"
 
 
 def is_marked_as_dicom(path: Path) -> bool:
-    """Scanners name files `IM0001` or by a number with dots."""
+    """Scanners name files `IM0001`, `slice.img` or by a number with dots."""
+    if why_no_file(path):  # the kind that is then tried says why
+        return False
     try:
         with path.open("rb") as file:
             file.seek(DICOM_MARK_AT)
             return file.read(len(DICOM_MARK)) == DICOM_MARK
-    except (OSError, ValueError):  # the kind that is then tried says why
+    except OSError:
         return False

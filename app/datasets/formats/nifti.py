@@ -50,17 +50,13 @@ def _faults_of(path: Path) -> Iterator[None]:
         yield
     except JobFailure:
         raise
-    except FileNotFoundError as error:
-        raise JobFailure(
-            f"The image {str(path)!r} cannot be opened: {error.strerror or 'it does not exist'}."
-        ) from error
     except Exception as error:  # nibabel, gzip and NumPy let many kinds of exception through for a broken file
         raise JobFailure(f"The image {str(path)!r} is damaged or no NIfTI file that can be read.") from error
 
 
 def _open(path: Path) -> Any:
     """Read the header; the voxels stay in the file until they are asked for."""
-    if path.is_file() and not path.stat().st_size:
+    if not path.stat().st_size:
         raise JobFailure(f"The image {str(path)!r} is empty: it has 0 bytes.")
     volume = load_library("nibabel", "nifti").load(path, keep_file_open=True)
     if volume.get_data_dtype().kind == "c":

@@ -2,6 +2,7 @@
 
 import io
 import os
+import stat
 import struct
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from app.datasets.formats.codestream import jpeg_size
 from app.datasets.formats.eight_bits import default_bits, stretch
 from app.datasets.formats.parts import Part
 from app.datasets.formats.stored_values import stored_values
+from app.datasets.places import why_no_file
 from app.datasets.probe import read_header, refuse_too_large
 from app.errors import InvalidInput, JobFailure
 
@@ -94,11 +96,13 @@ def _size(content: bytes, path: Path) -> tuple[int, int]:
 def _bytes(path: Path, max_pixels: int) -> bytes:
     limit = LARGEST_BYTES_PER_PIXEL * max_pixels + LARGEST_EXTRA_BYTES
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe would keep us for ever
         try:
-            size = os.fstat(descriptor).st_size
-            if size <= limit:
-                return _read(descriptor, size)
+            state = os.fstat(descriptor)
+            if not stat.S_ISREG(state.st_mode):
+                raise JobFailure(f"The image {str(path)!r} {why_no_file(path)}.")
+            if state.st_size <= limit:
+                return _read(descriptor, state.st_size)
         finally:
             os.close(descriptor)
     except (OSError, ValueError) as error:

@@ -53,8 +53,6 @@ def values(path: Path, part: Part, max_pixels: int) -> np.ndarray:
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     openslide = load_library("openslide", "slides")
-    if not path.is_file():
-        raise JobFailure(f"The image {str(path)!r} cannot be opened: there is no such file.")
     if not path.stat().st_size:
         raise JobFailure(f"The image {str(path)!r} is empty: it has 0 bytes.")
     try:
