@@ -177,9 +177,10 @@ def _resized(image, mask, size, interp, gt_interp, scale_mask: bool):
 
 
 def _resized_plane(plane: np.ndarray, size: tuple[int, int], interpolation: int) -> np.ndarray:
-    if plane.dtype == np.uint8:
+    if plane.dtype == np.uint8 and interpolation != cv2.INTER_CUBIC:
         return cv2.resize(plane, size, interpolation=interpolation)
-    # On floating point Intel's routines are less exact than OpenCV's own. The switch is the thread's.
+    # Intel's routines, which are in OpenCV's wheels, round otherwise than OpenCV's own and ECVL's. The switch is the
+    # thread's.
     is_used = cv2.ipp.useIPP()
     cv2.ipp.setUseIPP(False)
     try:
