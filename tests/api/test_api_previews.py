@@ -226,3 +226,11 @@ def test_while_others_are_drawn_a_preview_waits_for_another_time(client, dataset
         give_back()
 
     assert_error(answer, 503)
+
+
+def test_what_a_form_leaves_empty_is_left_out(client, dataset):
+    empty = {"image": (io.BytesIO(), ""), "mask": (io.BytesIO(), ""), "seed": "", "size": ""}
+
+    answer = client.post(ADDRESS, data={"text": "", "dataset_id": str(dataset["id"]), "count": "1", **empty})
+
+    assert picture_of(answer).size == (2 * 198 + 6, 214 + 6)

@@ -190,12 +190,12 @@ class PreviewRequestSchema(ma.Schema):
         load_default=192,
         metadata={"description": "The longest side in pixels with which each image is shown."},
     )
-    image = NamedFile(format="binary", allow_none=True, metadata={"description": "Only in a multipart form."})
-    mask = NamedFile(format="binary", allow_none=True, metadata={"description": "Only there, beside `image`."})
+    image = NamedFile(format="binary", metadata={"description": "Only in a multipart form."})
+    mask = NamedFile(format="binary", metadata={"description": "Only in a multipart form, beside `image`."})
 
     @ma.pre_load
     def drop_empty(self, values: Any, **kwargs: Any) -> Any:
-        """Leave out what forms cannot leave out: empty fields, and parts without a file."""
+        """Leave out what forms cannot: empty fields, and parts without a file."""
         if not isinstance(values, dict):
             return values
         return {name: value for name, value in values.items() if name == "text" or not _is_empty(value)}
@@ -225,4 +225,4 @@ class PreviewUploadSchema(PreviewNumbersSchema):
 
 
 def _is_empty(value: Any) -> bool:
-    return value in (None, "") or (isinstance(value, FileStorage) and not value.filename)
+    return value == "" or (isinstance(value, FileStorage) and not value.filename)
