@@ -17,7 +17,7 @@ client = create_app(Settings(storage_dir=Path(sys.argv[1]))).test_client()
 for path in ("/backend/tasks", "/backend/models", "/backend/datasets", "/backend/openapi.json", "/backend/docs"):
     assert client.get(path).status_code == 200, path
 
-for name in ("torch", "monai", "sklearn", "scipy", "matplotlib", "cv2", "pyeddl", "pyecvl"):
+for name in ("torch", "monai", "sklearn", "scipy", "matplotlib", "cv2", "onnx", "onnxruntime", "pyeddl", "pyecvl"):
     assert name not in sys.modules, name
 status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
 print(int(status["VmHWM"].split()[0]) // 1024)
@@ -40,7 +40,7 @@ import app.api, app.web, app.jobs.submission, app.jobs.processes, app.jobs.delet
 for package in (app.api, app.web):
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         importlib.import_module(module.name)
-for name in ("torch", "monai", "sklearn", "scipy", "matplotlib", "cv2"):
+for name in ("torch", "monai", "sklearn", "scipy", "matplotlib", "cv2", "onnx", "onnxruntime"):
     assert name not in sys.modules, name
 """
     answer = subprocess.run([sys.executable, "-c", script], cwd=CLONE_FOLDER, capture_output=True, text=True)

@@ -1,0 +1,234 @@
+"""Bring a foreign graph into the one form that the service works with: images `(N, C, H, W)` in, logits out.
+
+The logits are `(N, K)` for classification and `(N, K, H, W)` for segmentation, K as `TrainingConfig.output_channels`
+says. What is changed is in the graph itself, so that any program can run it.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from onnx import ModelProto, TensorProto, ValueInfoProto, helper, numpy_helper
+
+from app.engines.torch_engine.onnx_graph import GraphIndex, opset_of, sizes_of, value_info
+from app.engines.torch_engine.onnx_import import GraphModule
+from app.errors import JobFailure
+from app.training.config import TrainingConfig
+from app.zoo.architectures import SEGMENTATION
+
+PREFIX = "deephealth/"
+TWO_LOGITS = f"{PREFIX}two_logits"
+REAL_NUMBERS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16)
+# What may come between the last activation and the output without changing what the numbers mean.
+PASSING = ("Identity", "Cast", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Dropout")
+ACTIVATIONS = ("Softmax", "Sigmoid")
+NEAR_ONE = 1e-3
+SAMPLES = 3
+SMALLEST = 1e-30
+
+
+def rewrite(model: ModelProto, config: TrainingConfig) -> list[str]:
+    """Rewrite a graph for the images and classes of a config; return a sentence for each thing that was done.
+
+    Raises:
+        JobFailure: when images or classes do not fit the graph.
+    """
+    rewriter = _Rewriter(model, config)
+    rewriter.turn_input()
+    rewriter.choose_output()
+    rewriter.cut_activation()
+    rewriter.shape_output()
+    rewriter.take_logarithm()
+    rewriter.declare()
+    return rewriter.done
+
+
+def has_channels_first(sizes: Sequence[int | None], channels: int | None) -> bool:
+    """Tell whether an input of these sizes, None where free, has its channels (if known) before height and width."""
+    wanted = {channels} if channels else {1, 3}
+    return sizes[1] in wanted or sizes[3] not in wanted
+
+
+class _Rewriter:
+    def __init__(self, model: ModelProto, config: TrainingConfig):
+        self._model = model
+        self._graph = model.graph
+        self._config = config
+        self._image = GraphIndex(model.graph).image_input()
+        self._input = self._image.name
+        self._output = model.graph.output[0].name
+        self.done: list[str] = []
+
+    def turn_input(self) -> None:
+        """Make the input `(N, C, H, W)` float32."""
+        element = self._image.type.tensor_type.elem_type
+        if element not in REAL_NUMBERS:
+            kind = TensorProto.DataType.Name(element).lower()
+            raise JobFailure(f"The input takes numbers of type {kind}; float32 is expected: export the network so.")
+        sizes, config = sizes_of(self._image), self._config
+        is_first = has_channels_first(sizes, config.channels)
+        found = sizes[1:] if is_first else [sizes[3], sizes[1], sizes[2]]
+        wanted = [config.channels, config.input_height, config.input_width]
+        if any(size not in (None, want) for size, want in zip(found, wanted, strict=True)):
+            shown = " x ".join("any" if size is None else str(size) for size in found)
+            raise JobFailure(
+                f"The network takes images of {shown} (channels, height, width), "
+                f"not {' x '.join(map(str, wanted))}; leave the sizes out, or give its own."
+            )
+        if not is_first:
+            self._before_input("Transpose", perm=[0, 2, 3, 1])
+            self.done.append("The file has the channels last; images are turned before the first layer.")
+        if element != TensorProto.FLOAT:
+            self._before_input("Cast", to=element)
+
+    def choose_output(self) -> None:
+        """Take the first output whose shape fits the classes."""
+        names = [value.name for value in self._graph.output]
+        shapes = {}
+        for name in names:
+            self._only_output(name)
+            shapes[name] = tuple(self._run().shape[1:])
+            if self._fits(shapes[name]):
+                self._output = name
+                if len(names) > 1:
+                    self.done.append(f"Of {len(names)} outputs, {name[:60]!r} is used.")
+                return
+        shown = ", ".join(" x ".join(map(str, shape)) or "one number" for shape in shapes.values())
+        count = self._config.output_channels
+        if self._config.task == SEGMENTATION:
+            expected = f"{count} planes of {self._config.input_height} x {self._config.input_width} pixels"
+        else:
+            expected = f"{count} numbers, one for each class"
+        raise JobFailure(f"The network gives {shown} for each image; {expected}, are expected: check the classes.")
+
+    def cut_activation(self) -> None:
+        """Let the last Softmax or Sigmoid pass what it gets: losses are computed from logits."""
+        index, name = GraphIndex(self._graph), self._output
+        node = index.producers.get(name)
+        while node is not None and node.op_type in PASSING:
+            node = index.producers.get(node.input[0])
+        if node is None or node.op_type not in ACTIVATIONS:
+            return
+        users = [user for output in node.output for user in index.consumers.get(output, ())]
+        if len(users) > 1:
+            return
+        self.done.append(f"The last {node.op_type} is left to the loss and to the prediction.")
+        node.op_type = "Identity"
+        del node.attribute[:]
+
+    def shape_output(self) -> None:
+        """Bring the logits into their form."""
+        result = self._run()
+        if self._config.task == SEGMENTATION:
+            self._shape_planes(result)
+        elif result.ndim != 2:
+            self._after_output("Flatten", axis=1)
+        if self._config.output_channels == 2 and self._run().shape[1] == 1:
+            zeros = self._add("Sub", [self._output, self._output])
+            self._output = self._add("Concat", [zeros, self._output], TWO_LOGITS, axis=1)
+            self._only_output(self._output)
+            self.done.append("The one number for each image or pixel is taken as the logit of the second class.")
+
+    def take_logarithm(self) -> None:
+        """Make logits of what are probabilities already, computed by other operators than a Softmax."""
+        result = self._run()
+        if result.shape[1] < 2 or result.min() < 0 or (result.sum(dim=1) - 1).abs().max() > NEAR_ONE:
+            return
+        smallest = self._constant(np.array(SMALLEST, np.float32))
+        self._output = self._add("Log", [self._add("Add", [self._output, smallest])])
+        self._only_output(self._output)
+        self.done.append("The outputs are probabilities; their logarithms are taken as logits.")
+
+    def declare(self) -> None:
+        """Write down what goes in and out now."""
+        batch = sizes_of(self._image)[0] or "N"
+        config = self._config
+        size = [config.input_height, config.input_width]
+        _replace(self._graph.input, [value_info(self._input, [batch, config.channels, *size])])
+        planes = size if config.task == SEGMENTATION else []
+        _replace(self._graph.output, [value_info(self._output, [batch, config.output_channels, *planes])])
+        del self._graph.value_info[:]
+
+    def _fits(self, shape: tuple[int, ...]) -> bool:
+        """Tell whether the result for one image can become logits."""
+        count = self._config.output_channels
+        counts = (1, 2) if count == 2 else (count,)
+        if self._config.task != SEGMENTATION:
+            return int(np.prod(shape)) in counts
+        pixels = self._config.input_height * self._config.input_width
+        if len(shape) == 2:
+            return shape[0] == pixels and shape[1] in counts
+        return len(shape) == 3 and (shape[0] in counts or shape[2] in counts)
+
+    def _shape_planes(self, result: torch.Tensor) -> None:
+        config = self._config
+        size = [config.input_height, config.input_width]
+        counts = (1, 2) if config.output_channels == 2 else (config.output_channels,)
+        if result.ndim == 3:
+            self._after_output("Transpose", perm=[0, 2, 1])
+            shape = self._constant(np.array([-1, result.shape[2], *size], np.int64))
+            self._output = self._add("Reshape", [self._output, shape])
+            self._only_output(self._output)
+        elif result.shape[1] not in counts or (list(result.shape[1:3]) == size and result.shape[3] in counts):
+            self._after_output("Transpose", perm=[0, 3, 1, 2])
+        result = self._run()
+        if list(result.shape[2:]) == size:
+            return
+        if opset_of(self._model) < 11:
+            raise JobFailure(f"The masks have {result.shape[3]} x {result.shape[2]} pixels; the size of the input is "
+                             "expected, or operator set 11 or newer, in which they can be enlarged.")  # fmt: skip
+        scales = [1, 1, *(want / extent for want, extent in zip(size, result.shape[2:], strict=True))]
+        inputs = [self._output, "", self._constant(np.array(scales, np.float32))]
+        self._output = self._add("Resize", inputs, mode="linear", coordinate_transformation_mode="half_pixel")
+        self._only_output(self._output)
+        self.done.append("The masks are enlarged to the size of the input.")
+
+    def _run(self) -> torch.Tensor:
+        """Return what the graph makes of some images."""
+        images = np.random.default_rng(0).random(
+            (sizes_of(self._image)[0] or SAMPLES, self._config.channels, self._config.input_height,
+             self._config.input_width), dtype=np.float32,
+        )  # fmt: skip
+        with torch.inference_mode():
+            return GraphModule(self._model).eval()(torch.from_numpy(images))
+
+    def _before_input(self, operator: str, **attributes) -> None:
+        name = f"{PREFIX}images_{len(self._graph.node)}"
+        self._graph.node.insert(0, helper.make_node(operator, [name], [self._input], **attributes))
+        replaced = [value for value in self._graph.input if value.name != self._input]
+        sizes = [sizes_of(self._image)[0] or "N", "C", "H", "W"]
+        _replace(self._graph.input, [value_info(name, sizes), *replaced])
+        self._input = name
+
+    def _after_output(self, operator: str, **attributes) -> None:
+        self._output = self._add(operator, [self._output], **attributes)
+        self._only_output(self._output)
+
+    def _add(self, operator: str, inputs: Sequence[str], name: str | None = None, **attributes) -> str:
+        return add_node(self._graph, operator, inputs, name, **attributes)
+
+    def _constant(self, array: np.ndarray) -> str:
+        return add_constant(self._graph, array)
+
+    def _only_output(self, name: str) -> None:
+        _replace(self._graph.output, [value_info(name, [])])
+
+
+def add_node(graph, operator: str, inputs: Sequence[str], name: str | None = None, **attributes) -> str:
+    """Append a node and return the name of its result."""
+    name = name or f"{PREFIX}{operator}_{len(graph.node)}"
+    graph.node.append(helper.make_node(operator, inputs, [name], name=name, **attributes))
+    return name
+
+
+def add_constant(graph, array: np.ndarray) -> str:
+    """Store a constant and return its name."""
+    name = f"{PREFIX}constant_{len(graph.initializer)}"
+    graph.initializer.append(numpy_helper.from_array(array, name))
+    return name
+
+
+def _replace(values, new: Sequence[ValueInfoProto]) -> None:
+    kept = list(new)
+    del values[:]
+    values.extend(kept)
