@@ -43,6 +43,13 @@ def _count(text: str) -> int:
     return count
 
 
+def _minutes(text: str) -> float:
+    minutes = float(text)
+    if not minutes > 0:
+        raise ValueError
+    return minutes
+
+
 def _option(default, read, expected, help_text):
     return field(default=default, metadata={"read": read, "expected": expected, "help": help_text})
 
@@ -96,6 +103,12 @@ class Settings:
     url_timeout_seconds: int = _option(30, _count, "a number of seconds", "Longest time a download may take.")
     stop_grace_seconds: int = _option(
         10, _count, "a number of seconds", "Time a running job has to stop by itself before it is killed."
+    )
+    checkpoint_minutes: float = _option(
+        10.0,
+        _minutes,
+        "a number of minutes",
+        "Most time of a training that a crash can cost: it saves after each epoch, and inside one this often.",
     )
 
     @classmethod

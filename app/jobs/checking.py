@@ -43,7 +43,7 @@ def start_check(services: Services, record: Mapping, group_by: str | None = None
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
-    def undo() -> None:
+    def undo(process_id: str) -> None:
         with suppress(NotFound):
             datasets.update(dataset_id, check_process_id=record.get("check_process_id"))
 

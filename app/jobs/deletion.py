@@ -9,6 +9,7 @@ from app.errors import Conflict, NotFound
 from app.jobs.checking import stop_check
 from app.jobs.processes import find_process
 from app.jobs.services import Services
+from app.runs.reader import read_config
 
 
 def delete_project(services: Services, project_id: int) -> None:
@@ -56,7 +57,7 @@ def delete_dataset(services: Services, dataset_id: int) -> None:
 
 
 def delete_weights(services: Services, weights_id: int) -> None:
-    """Delete weights with their files, log and the run of their training.
+    """Delete weights with their files, log and the runs of their training.
 
     Raises:
         Conflict: while their training or an inference with them runs, or naming the weights that started from them.
@@ -75,9 +76,22 @@ def delete_weights(services: Services, weights_id: int) -> None:
         for project in database.projects.find(modelweights_id=weights_id):
             database.projects.update(project["id"], modelweights_id=None)
         database.weights.delete(weights_id)
-    run = services.storage.run(record["process_id"])
-    for folder in (services.storage.weights(weights_id).path, *([run.path] if run else [])):
+    for folder in (services.storage.weights(weights_id).path, *_runs_of(services, record)):
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _runs_of(services: Services, weights: Mapping) -> list[Path]:
+    """Return the run folders of a training: of its newest process, and of those that this one has resumed."""
+    folders: list[Path] = []
+    process_id = weights["process_id"]
+    while process_id is not None:
+        run = services.storage.run(process_id)
+        config = read_config(run) if run else None
+        if run is None or config is None or run.path in folders:
+            break
+        folders.append(run.path)
+        process_id = config.get("resumed_from")
+    return folders
 
 
 def _refuse_running(services: Services, process_ids: Sequence[str], subject: str) -> None:

@@ -91,7 +91,7 @@ def _submit_inference(
         services,
         run_config,
         lambda process_id: inferences.add(record | {"process_id": process_id}),
-        lambda: forget(inferences, inference_id),
+        lambda process_id: forget(inferences, inference_id),
         place,
     )
     show_in_project(services.database.projects, run_config["project_id"], inference_id=inference_id)

@@ -69,6 +69,7 @@ def status(services: Services, process_id: str, full: bool) -> dict:
         "eta_seconds": state.eta_seconds,
         "queue_position": _position(services, process),
         "error": state.error,
+        "resumed_from": process.config.get("resumed_from"),
     }
 
 

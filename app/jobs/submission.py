@@ -17,7 +17,7 @@ def submit(
     services: Services,
     run_config: dict,
     store: Callable[[str], object],
-    undo: Callable[[], None],
+    undo: Callable[[str], object],
     place: Callable[[RunFolder], None] | None = None,
 ) -> str:
     """Make the run folder, store the record, enqueue; take all of it back when any step fails.
@@ -26,7 +26,7 @@ def submit(
         services: the opened service.
         run_config: the frozen config; the ids in it have been found to exist.
         store: writes the record of the process whose id it gets.
-        undo: takes back what `store` did, also a part of it.
+        undo: takes back what `store` did for this process id, also a part of it.
         place: puts files into the run folder.
 
     Raises:
@@ -44,7 +44,7 @@ def submit(
             store(process_id)
         services.queue.enqueue(run_config["type"], process_id, run_config["description"])
     except BaseException:
-        undo()
+        undo(process_id)
         shutil.rmtree(run.path, ignore_errors=True)
         raise
     return process_id

@@ -11,15 +11,17 @@ from app.jobs.dataset_images import fetched_folder
 from app.jobs.dataset_soundness import sound_report
 from app.jobs.datasets import OpenedDataset, open_dataset
 from app.jobs.lifecycle import run_job
+from app.jobs.training_recorder import TrainingRecorder
 from app.runs.layout import StorageLayout, WeightsFolder
 from app.runs.state import FINISHED, STOPPED
-from app.runs.writer import RunWriter, append_row
+from app.runs.writer import RunWriter
 from app.settings import Settings
-from app.training.checkpoints import read_card, save_epoch
+from app.training.checkpoints import read_card, resume
 from app.training.config import TrainingConfig
 from app.training.engine import Engine, Network
 from app.training.loading import Loader, SampleReader
-from app.training.loop import LABELS, EpochScores, Outcome, train
+from app.training.loop import Outcome, train
+from app.training.position import Position
 from app.training.remote import LocalCopies
 
 
@@ -40,7 +42,8 @@ def _train(config: dict, writer: RunWriter, storage: StorageLayout, settings: Se
     _complete_config(config, writer, engine, dataset)
     network = engine.build(training_config)
     writer.log(f"{training_config.architecture} with {network.parameter_count:,} parameters on {engine.name}")
-    if config["initial_weights_id"] is not None:
+    position = _resumed(config, network, folder, writer) if config.get("resumed_from") else None
+    if position is None and config["initial_weights_id"] is not None:
         _load_initial(network, training_config, storage, config["initial_weights_id"], writer)
     copies = LocalCopies(writer.run.inputs, settings, fetched_folder(config["dataset"]))
     largest, rule = settings.max_image_pixels, mask_rule_of(report)
@@ -48,16 +51,40 @@ def _train(config: dict, writer: RunWriter, storage: StorageLayout, settings: Se
     training, validation = _loaders(dataset.description, reader, training_config)
     if validation is None:
         writer.log("The dataset has no labelled validation split: the best weights are chosen on the training split")
-    recorder = _Recorder(writer, folder, training_config)
-    outcome = train(network, training, validation, training_config, recorder, writer.should_stop)
+    recorder = TrainingRecorder(writer, folder, training_config, settings.checkpoint_minutes)
+    outcome = train(network, training, validation, training_config, recorder, writer.should_stop, position)
     return _ending(outcome, training_config, writer)
 
 
 def _complete_config(config: dict, writer: RunWriter, engine: Engine, dataset: OpenedDataset) -> None:
-    """Add to the frozen config what only the worker knows."""
-    config["environment"] = {"python": platform.python_version(), **engine.versions()}
+    """Add to the frozen config what only the worker knows; one that a resume has copied knows it from the first run.
+
+    Raises:
+        JobFailure: when a training is to go on with another dataset than it began with.
+    """
+    environment = {"python": platform.python_version(), **engine.versions()}
+    began_in = config.get("environment", environment)
+    began_with = config["dataset"].get("fingerprint", dataset.fingerprint)
+    if began_with != dataset.fingerprint:
+        raise JobFailure(
+            "The dataset has changed since this training began, so the training cannot go on as it would have; "
+            f"start a new one from its weights: send weights_id {config['weights_id']} instead of resume."
+        )
+    if began_in != environment:
+        changed = ", ".join(f"{name} {began_in.get(name)} -> {version}" for name, version in environment.items()
+                            if began_in.get(name) != version)  # fmt: skip
+        writer.log(f"Other versions than at the training's beginning may compute slightly other numbers: {changed}")
+    config["environment"] = environment
     config["dataset"]["fingerprint"] = dataset.fingerprint
     write_json(writer.run.config, config)
+
+
+def _resumed(config: dict, network: Network, folder: WeightsFolder, writer: RunWriter) -> Position | None:
+    """Load the last checkpoint of the training that this one continues; None where it had saved none."""
+    position = resume(folder, network)
+    where = f"at epoch {position.epoch}, after {position.batches} batches" if position else "from the beginning"
+    writer.log(f"Resumes process {config['resumed_from']} {where}")
+    return position
 
 
 def _load_initial(
@@ -84,34 +111,3 @@ def _ending(outcome: Outcome, config: TrainingConfig, writer: RunWriter) -> tupl
         return STOPPED, f"Stopped at epoch {outcome.epoch}/{config.epochs}{why}; best and last weights are kept"
     best = f"best {config.metric}={outcome.best_value:.3f} at epoch {outcome.best_epoch}"
     return FINISHED, f"Finished {config.epochs}/{config.epochs} epochs - {best}"
-
-
-class _Recorder:
-    """Writes what the loop tells into the run and weights folders."""
-
-    def __init__(self, writer: RunWriter, folder: WeightsFolder, config: TrainingConfig):
-        self._writer = writer
-        self._folder = folder
-        self._config = config
-        self._fraction = 0.0
-        self._eta_seconds: float | None = None
-
-    def progress(self, line: str, fraction: float, eta_seconds: float | None) -> None:
-        self._fraction, self._eta_seconds = fraction, eta_seconds
-        self._writer.progress(line, fraction, eta_seconds)
-
-    def epoch_scores(self, scores: EpochScores) -> None:
-        config = self._config
-        line = (
-            f"{LABELS[scores.split]} {scores.epoch}/{config.epochs} - {config.loss}={scores.loss:.3f} - "
-            f"{config.metric}={scores.metric:.3f} - {scores.samples / scores.seconds:.0f} img/s"
-        )
-        self._writer.log(line)
-        self._writer.progress(line, self._fraction, self._eta_seconds, is_kept=True)
-        row = {"epoch": scores.epoch, "split": scores.split, "loss": scores.loss, config.metric: scores.metric}
-        append_row(self._folder.metrics, row | {"samples": scores.samples, "seconds": round(scores.seconds, 3)})
-
-    def save(self, network: Network, *, epoch: int, value: float, is_best: bool, is_complete: bool) -> None:
-        save_epoch(
-            self._folder, network, self._config, epoch=epoch, value=value, is_best=is_best, is_complete=is_complete
-        )

@@ -73,7 +73,7 @@ def start_training(services: Services, request: Mapping) -> dict:
         folder.log.touch()
         database.weights.add(record | {"process_id": process_id, "logfile": str(folder.log)})
 
-    def undo() -> None:
+    def undo(process_id: str) -> None:
         forget(database.weights, weights_id)
         shutil.rmtree(folder.path, ignore_errors=True)
 

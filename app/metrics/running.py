@@ -5,6 +5,7 @@ which way "best" lies.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -18,12 +19,21 @@ class RunningMetric(ABC):
 
     def __init__(self) -> None:
         self._sum = 0.0
-        self._count = 0
+        self._count: float = 0
 
     def update(self, probabilities: np.ndarray, targets: np.ndarray) -> None:
         """Add the sum over the batch's samples."""
         self._sum += self._batch_sum(probabilities, targets)
         self._count += len(targets)
+
+    @property
+    def sums(self) -> list[float]:
+        """What has been added up so far: all that `restore` needs to go on from here."""
+        return [self._sum, self._count]
+
+    def restore(self, sums: Sequence[float]) -> None:
+        """Go on from the `sums` of another one; none means from the start."""
+        self._sum, self._count = sums or (0.0, 0)
 
     def compute(self) -> float:
         """Return the mean over the samples so far."""

@@ -1,30 +1,69 @@
 """The weights folder of a training: what is saved when, and the card that says what the weights are."""
 
-from app.files import read_json, write_json
+import math
+
+import orjson
+
+from app.files import read_json, remove_temporaries, write_atomically, write_json
 from app.runs.layout import WeightsFolder
+from app.runs.reader import read_rows
 from app.training.config import TrainingConfig
 from app.training.engine import Network
+from app.training.position import Position
 
 
 def save_epoch(
     folder: WeightsFolder,
     network: Network,
     config: TrainingConfig,
+    position: Position,
     *,
-    epoch: int,
-    value: float,
     is_best: bool,
     is_complete: bool,
 ) -> None:
-    """Keep the network as `last`, and as `best` when it is; the card comes after the files that it describes.
+    """Keep the network as `last`, and before that as `best` when it is, with the card that describes it.
 
-    Each file is whole or absent whenever the process dies.
+    Each file is whole or absent whenever the process dies. Because `last` comes last, whoever goes on from it repeats
+    what was saved as `best` too late for it.
+
+    Args:
+        folder: of the weights.
+        network: as it is now.
+        config: of the training.
+        position: where the training goes on.
+        is_best: whether these are the best weights so far.
+        is_complete: whether an epoch has just ended, so that its value is known.
     """
-    network.save_checkpoint(folder.last, {"epoch": epoch, "is_complete": is_complete})
     if is_best:
         network.save_weights(folder.best)
+        value = position.best_value if is_complete and math.isfinite(position.best_value) else None
+        epoch = position.best_epoch if is_complete else position.epoch
         card = {"config": config.to_dict(), "epoch": epoch, "is_complete": is_complete}
-        write_json(folder.card, card | {"metric": config.metric, "value": None if value != value else value})
+        write_json(folder.card, card | {"metric": config.metric, "value": value})
+    network.save_checkpoint(folder.last, position.to_dict())
+
+
+def resume(folder: WeightsFolder, network: Network) -> Position | None:
+    """Load the last checkpoint and take back what was written after it; None where there is none: begin anew.
+
+    Raises:
+        JobFailure: when the checkpoint is damaged.
+    """
+    for path in (folder.best, folder.card, folder.last, folder.metrics):
+        remove_temporaries(path)
+    if not folder.last.exists():
+        folder.metrics.unlink(missing_ok=True)
+        return None
+    position = Position.from_dict(network.load_checkpoint(folder.last))
+    _cut_rows(folder, position)
+    return position
+
+
+def _cut_rows(folder: WeightsFolder, position: Position) -> None:
+    """Keep the rows of what was done before the position; what follows is done again, and written again."""
+    rows = [row for row in read_rows(folder.metrics) if position.has_passed(row["epoch"], row["split"])]
+    content = b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows)
+    write_atomically(folder.metrics, content)
 
 
 def read_card(folder: WeightsFolder) -> TrainingConfig:

@@ -64,10 +64,17 @@ class Network(Protocol):
         """
 
     def save_checkpoint(self, path: Path, position: dict) -> None:
-        """Write what a resume needs: parameters, optimizer and random states, and `position`; whole or not at all."""
+        """Write what an exact resume needs, whole or not at all.
+
+        That is: parameters, gradients that wait for a step, optimizer and random states, and `position`.
+        """
 
     def load_checkpoint(self, path: Path) -> dict:
-        """Restore what `save_checkpoint` wrote and return its `position`."""
+        """Restore what `save_checkpoint` wrote and return its `position`.
+
+        Raises:
+            JobFailure: when the file is damaged, or is of another network.
+        """
 
 
 class Engine(Protocol):

@@ -166,9 +166,12 @@ class Loader:
     def batch_count(self) -> int:
         return -(-len(self._indexes) // self._batch_size)
 
-    def batches(self, epoch: int) -> Iterator[Batch]:
-        """Yield every sample once, the last partial batch included, reading a few batches ahead of the network."""
-        order = self._order(epoch)
+    def batches(self, epoch: int, first: int = 0) -> Iterator[Batch]:
+        """Yield every sample once, the last partial batch included, reading a few batches ahead of the network.
+
+        `first` is the number of batches to leave out, as they are after a resume.
+        """
+        order = self._order(epoch)[first * self._batch_size :]
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="loader") as executor:
             parts = (order[start : start + self._batch_size] for start in range(0, len(order), self._batch_size))
             waiting = [executor.submit(self._batch, part, epoch) for part in islice(parts, BATCHES_AHEAD)]

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,9 +10,9 @@ from app.metrics.running import RUNNING_METRICS
 from app.training.config import TrainingConfig
 from app.training.engine import BatchResult, Network
 from app.training.loading import Loader
+from app.training.pace import Pace
+from app.training.position import TRAINING, VALIDATION, Position
 
-TRAINING = "training"
-VALIDATION = "validation"
 LABELS = {TRAINING: "Train", VALIDATION: "Validation"}
 
 
@@ -47,8 +47,24 @@ class Recorder(Protocol):
     def epoch_scores(self, scores: EpochScores) -> None:
         """Take the scores of a split."""
 
-    def save(self, network: Network, *, epoch: int, value: float, is_best: bool, is_complete: bool) -> None:
-        """Keep the network as it is now; `is_complete` tells whether the epoch ran to its end."""
+    def is_checkpoint_due(self) -> bool:
+        """Tell whether so much time has passed since the last one that the next step should not be lost."""
+
+    def save(self, network: Network, position: Position, *, is_best: bool, is_complete: bool) -> None:
+        """Keep the network and where the training goes on; `is_complete` tells whether an epoch has just ended."""
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What the functions below share."""
+
+    network: Network
+    loaders: Mapping[str, Loader]
+    config: TrainingConfig
+    recorder: Recorder
+    should_stop: Callable[[], bool]
+    position: Position
+    pace: Pace
 
 
 def train(
@@ -58,63 +74,92 @@ def train(
     config: TrainingConfig,
     recorder: Recorder,
     should_stop: Callable[[], bool],
+    position: Position | None = None,
 ) -> Outcome:
     """Train for the config's epochs, or until `should_stop`; keep the best weights by the metric on validation.
 
-    Without a validation split the training split decides. A stop is obeyed at the next step.
+    Without a validation split the training split decides. A stop is obeyed at the next batch.
+
+    Args:
+        network: as its engine built it or, for a training that goes on, as its checkpoint was loaded.
+        training: the split to learn from.
+        validation: the split that is only looked at, if there is one.
+        config: the choices of the training.
+        recorder: takes progress, scores and checkpoints.
+        should_stop: asked at every batch.
+        position: where the checkpoint stands.
     """
-    pace = _Pace(config.epochs * (training.sample_count + (validation.sample_count if validation else 0)))
-    best_epoch, best_value = 0, math.nan
-    for epoch in range(1, config.epochs + 1):
-        scores = None
-        for loader, split in ((training, TRAINING), (validation, VALIDATION)):
-            if loader is None:
-                continue
-            scores = _run_split(network, loader, split, epoch, config, recorder, should_stop, pace)
-            if scores is None:
-                recorder.save(network, epoch=epoch, value=math.nan, is_best=best_epoch == 0, is_complete=False)
-                return Outcome(epoch, True, best_epoch, best_value)
-            recorder.epoch_scores(scores)
-        assert scores is not None  # the training split always runs
-        is_best = best_epoch == 0 or _is_better(scores.metric, best_value, config.metric)
+    loaders = {TRAINING: training} | ({VALIDATION: validation} if validation else {})
+    position = position or Position()
+    pace = Pace({split: loader.sample_count for split, loader in loaders.items()}, config.epochs)
+    run = _Run(network, loaders, config, recorder, should_stop, position, pace)
+    while position.epoch <= config.epochs:
+        scores = _run_epoch(run)
+        if scores is None:
+            recorder.save(network, position, is_best=position.best_epoch == 0, is_complete=False)
+            return Outcome(position.epoch, True, position.best_epoch, position.best_value)
+        began = time.monotonic()
+        is_best = position.best_epoch == 0 or _is_better(scores.metric, position.best_value, config.metric)
         if is_best:
-            best_epoch, best_value = epoch, scores.metric
-        recorder.save(network, epoch=epoch, value=scores.metric, is_best=is_best, is_complete=True)
-    return Outcome(config.epochs, False, best_epoch, best_value)
+            position.best_epoch, position.best_value = position.epoch, scores.metric
+        position.begin(position.epoch + 1, TRAINING)
+        recorder.save(network, position, is_best=is_best, is_complete=True)
+        pace.add_between(time.monotonic() - began)
+    return Outcome(config.epochs, False, position.best_epoch, position.best_value)
 
 
-def _run_split(
-    network: Network,
-    loader: Loader,
-    split: str,
-    epoch: int,
-    config: TrainingConfig,
-    recorder: Recorder,
-    should_stop: Callable[[], bool],
-    pace: "_Pace",
-) -> EpochScores | None:
-    """Run one pass over a split; None when it was stopped before its end."""
-    step: Callable[..., BatchResult] = network.train_batch if split == TRAINING else network.evaluate_batch
-    metric = RUNNING_METRICS[config.metric]()
-    loss_sum, samples, began = 0.0, 0, time.monotonic()
-    for number, batch in enumerate(loader.batches(epoch), start=1):
-        if should_stop():
+def _run_epoch(run: _Run) -> EpochScores | None:
+    """Run the splits of an epoch, or what is left of them; return the last one's scores, None when stopped."""
+    splits = list(run.loaders)
+    for split in splits[splits.index(run.position.split) :]:
+        if split != run.position.split:
+            run.position.begin(run.position.epoch, split)
+        scores = _run_split(run)
+        if scores is None:
             return None
+        run.recorder.epoch_scores(scores)
+    return scores
+
+
+def _run_split(run: _Run) -> EpochScores | None:
+    """Run the position's split from the position on; None when it was stopped before its end."""
+    position, config, loader = run.position, run.config, run.loaders[run.position.split]
+    is_training = position.split == TRAINING
+    step: Callable[..., BatchResult] = run.network.train_batch if is_training else run.network.evaluate_batch
+    metric = RUNNING_METRICS[config.metric]()
+    metric.restore(position.metric_sums)
+    began = time.monotonic()
+    for batch in loader.batches(position.epoch, position.batches):
+        if run.should_stop():
+            return None
+        if run.recorder.is_checkpoint_due():
+            run.recorder.save(run.network, position, is_best=False, is_complete=False)
         assert batch.targets is not None  # only labelled splits are loaded for a training
         result = step(batch.images, batch.targets)
         metric.update(result.probabilities, batch.targets)
-        loss_sum += result.loss * len(batch.indexes)
-        samples += len(batch.indexes)
-        pace.add(len(batch.indexes))
-        rate = samples / max(time.monotonic() - began, 1e-9)
-        recorder.progress(
-            f"{LABELS[split]} {epoch}/{config.epochs} - batch {number}/{loader.batch_count} - "
-            f"{config.loss}={loss_sum / samples:.3f} - {config.metric}={metric.compute():.3f} - "
-            f"{rate:.{0 if rate >= 10 else 1}f} img/s - ETA {clock(pace.eta_seconds)}",
-            pace.fraction,
-            pace.eta_seconds,
-        )
-    return EpochScores(epoch, split, loss_sum / samples, metric.compute(), samples, time.monotonic() - began)
+        position.batches += 1
+        position.samples += len(batch.indexes)
+        position.loss_sum += result.loss * len(batch.indexes)
+        position.metric_sums = metric.sums
+        seconds, began = time.monotonic() - began, time.monotonic()
+        position.seconds += seconds
+        run.pace.add(position.split, len(batch.indexes), seconds)
+        _tell_progress(run, loader.batch_count, metric.compute())
+    loss = position.loss_sum / position.samples
+    return EpochScores(position.epoch, position.split, loss, metric.compute(), position.samples, position.seconds)
+
+
+def _tell_progress(run: _Run, batch_count: int, metric: float) -> None:
+    position, config = run.position, run.config
+    rate = position.samples / max(position.seconds, 1e-9)
+    fraction, eta_seconds = run.pace.fraction(position), run.pace.eta_seconds(position)
+    run.recorder.progress(
+        f"{LABELS[position.split]} {position.epoch}/{config.epochs} - batch {position.batches}/{batch_count} - "
+        f"{config.loss}={position.loss_sum / position.samples:.3f} - {config.metric}={metric:.3f} - "
+        f"{rate:.{0 if rate >= 10 else 1}f} img/s - ETA {clock(eta_seconds)}",
+        fraction,
+        eta_seconds,
+    )
 
 
 def _is_better(value: float, best: float, metric: str) -> bool:
@@ -122,27 +167,6 @@ def _is_better(value: float, best: float, metric: str) -> bool:
     if math.isnan(best):
         return not math.isnan(value)
     return value > best if RUNNING_METRICS[metric].higher_is_better else value < best
-
-
-class _Pace:
-    """How much of all samples of all epochs is done, and when the rest will be."""
-
-    def __init__(self, total: int):
-        self._total = total
-        self._done = 0
-        self._began = time.monotonic()
-
-    def add(self, samples: int) -> None:
-        self._done += samples
-
-    @property
-    def fraction(self) -> float:
-        return self._done / self._total
-
-    @property
-    def eta_seconds(self) -> float:
-        elapsed = time.monotonic() - self._began
-        return elapsed * (self._total - self._done) / self._done
 
 
 def clock(seconds: float) -> str:

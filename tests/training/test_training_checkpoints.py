@@ -6,10 +6,12 @@ from test_training_loading import config_for
 from app.engines import get_engine
 from app.runs.layout import StorageLayout
 from app.training.checkpoints import read_card, save_epoch
+from app.training.position import Position
 
 
-def save(folder, config, network, **values):
-    save_epoch(folder, network, config, **{"epoch": 1, "value": 0.5, "is_best": True, "is_complete": True} | values)
+def save(folder, config, network, *, epoch=1, value=0.5, is_best=True, is_complete=True):
+    position = Position(epoch=epoch + is_complete, best_epoch=epoch, best_value=value)
+    save_epoch(folder, network, config, position, is_best=is_best, is_complete=is_complete)
 
 
 def test_weights_can_be_used_once_the_card_is_there(tmp_path):

@@ -1,4 +1,4 @@
-import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,8 +22,11 @@ class Notes:
     def epoch_scores(self, scores):
         self.scores.append(scores)
 
-    def save(self, network, *, epoch, value, is_best, is_complete):
-        self.saves.append((epoch, value, is_best, is_complete))
+    def is_checkpoint_due(self):
+        return False
+
+    def save(self, network, position, *, is_best, is_complete):
+        self.saves.append((replace(position), is_best, is_complete))
 
 
 def run(folder, *, validation=True, should_stop=lambda: False, **values):
@@ -62,8 +65,8 @@ def test_the_best_epoch_is_that_of_the_best_validation_value(folder, metric, bet
     values = [scores.metric for scores in notes.scores if scores.split == "validation"]
     assert outcome.best_value == better(values)
     assert outcome.best_epoch == values.index(better(values)) + 1
-    assert [epoch for epoch, _, is_best, _ in notes.saves if is_best][-1] == outcome.best_epoch
-    assert [epoch for epoch, *_ in notes.saves] == [1, 2, 3, 4, 5, 6]
+    assert [position.best_epoch for position, is_best, _ in notes.saves if is_best][-1] == outcome.best_epoch
+    assert [position.epoch for position, *_ in notes.saves] == [2, 3, 4, 5, 6, 7]
 
 
 def test_without_validation_the_training_split_decides(folder):
@@ -80,8 +83,7 @@ def test_a_stop_is_obeyed_at_the_next_step_and_the_network_is_saved(folder, step
     outcome, notes, _ = run(folder, should_stop=lambda: next(asked))
 
     assert (outcome.epoch, outcome.is_stopped) == (epoch, True)
-    assert notes.saves[-1][0] == epoch and notes.saves[-1][2:] == (is_best, False)
-    assert math.isnan(notes.saves[-1][1])
+    assert notes.saves[-1][0].epoch == epoch and notes.saves[-1][1:] == (is_best, False)
 
 
 def test_the_progress_line_says_all_that_a_person_wants(folder):

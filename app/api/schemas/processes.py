@@ -17,6 +17,7 @@ STATUS = {
         "eta_seconds": 41.0,
         "queue_position": None,
         "error": None,
+        "resumed_from": None,
     },
 }
 LINE_OR_LINES = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
@@ -41,6 +42,9 @@ class ProcessStatusSchema(ma.Schema):
         allow_none=True, metadata={"description": "1 for the next one; null unless queued."}
     )
     error = fields.String(allow_none=True, metadata={"description": "Why it failed."})
+    resumed_from = fields.String(
+        allow_none=True, metadata={"description": "The process id of the training that this one goes on with."}
+    )
 
 
 class StatusSchema(ma.Schema):

@@ -6,9 +6,10 @@ import marshmallow as ma
 import orjson
 from marshmallow import fields
 
-from app.api.schemas.fields import EXAMPLE_PROCESS_ID, NAME_CHARACTERS, VALUE_CHARACTERS, Id, Text
+from app.api.schemas.fields import EXAMPLE_PROCESS_ID, NAME_CHARACTERS, VALUE_CHARACTERS, Id, ProcessId, Text
 
 MOST_PROPERTIES = 100
+RESUMED_WITHOUT = ("project_id", "model_id", "dataset_id")
 TRAINING_REQUEST = {
     "model_id": 1,
     "weights_id": None,
@@ -84,6 +85,11 @@ class TrainingReferencesSchema(ma.Schema):
     class Meta:
         unknown = ma.EXCLUDE
 
+    def load(self, data: Any, **options: Any) -> Any:
+        """Need no ids where a training is resumed: it has them."""
+        is_resumed = isinstance(data, dict) and data.get("resume") is not None
+        return super().load(data, **options | ({"partial": RESUMED_WITHOUT} if is_resumed else {}))
+
     project_id = Id(required=True)
     model_id = Id(required=True)
     dataset_id = Id(required=True)
@@ -91,6 +97,14 @@ class TrainingReferencesSchema(ma.Schema):
         load_default=None,
         allow_none=True,
         metadata={"description": "The weights to start from; null or absent for a training from scratch."},
+    )
+    resume = ProcessId(
+        load_default=None,
+        allow_none=True,
+        metadata={
+            "description": "The process id of a training to go on with; the ids and properties may then be left out, "
+            "and have to agree with it if they are sent. Only the property Epochs may grow."
+        },
     )
 
 

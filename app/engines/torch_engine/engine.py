@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import monai
 import numpy as np
@@ -50,9 +51,9 @@ class TorchNetwork:
                 f"The loss became {loss.item()}: the training diverged; "
                 "lower the learning rate, or check the images' value range."
             )
-        self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
         return self._result(logits, loss)
 
     def evaluate_batch(self, images: np.ndarray, targets: np.ndarray) -> BatchResult:
@@ -81,11 +82,13 @@ class TorchNetwork:
         return sorted(own.keys() - fitting.keys())
 
     def save_checkpoint(self, path: Path, position: dict) -> None:
-        """Write parameters, optimizer, random state and position, whole or not at all."""
+        """Write what an exact resume needs, whole or not at all."""
         content = {
             "weights": self._module.state_dict(),
+            "gradients": [parameter.grad for parameter in self._module.parameters()],
             "optimizer": self._optimizer.state_dict(),
             "random_state": torch.get_rng_state(),
+            "gpu_random_state": torch.cuda.get_rng_state(self._device) if self._device.type == "cuda" else None,
             "position": position,
         }
         _save(content, path)
@@ -93,10 +96,20 @@ class TorchNetwork:
     def load_checkpoint(self, path: Path) -> dict:
         """Restore what `save_checkpoint` wrote and return the position."""
         content = _load(path)
+        try:
+            self._restore(content)
+        except (KeyError, ValueError, RuntimeError) as error:
+            raise JobFailure(f"{path.name} is no checkpoint of this network: {error}") from error
+        return content["position"]
+
+    def _restore(self, content: dict) -> None:
         self._module.load_state_dict(content["weights"])
+        for parameter, gradient in zip(self._module.parameters(), content["gradients"], strict=True):
+            parameter.grad = gradient if gradient is None else gradient.to(parameter)
         self._optimizer.load_state_dict(content["optimizer"])
         torch.set_rng_state(content["random_state"])
-        return content["position"]
+        if content["gpu_random_state"] is not None and self._device.type == "cuda":
+            torch.cuda.set_rng_state(content["gpu_random_state"], self._device)
 
     def _forward(self, images: np.ndarray, targets: np.ndarray) -> tuple[Tensor, Tensor]:
         logits = self._module(self._tensor(images))
@@ -148,9 +161,19 @@ def _save(content: dict, path: Path) -> None:
 def _load(path: Path) -> dict:
     """Read one of our files; `weights_only` keeps torch from running anything that a foreign file may hold."""
     try:
+        _check_whole(path)
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+    except (OSError, RuntimeError, ValueError, EOFError, BadZipFile, pickle.UnpicklingError) as error:
         raise JobFailure(f"{path.name} cannot be read as PyTorch weights: {error}") from error
+
+
+def _check_whole(path: Path) -> None:
+    """Compare the checksums that torch wrote; its own reader looks at none of them."""
+    if is_zipfile(path):
+        with ZipFile(path) as archive:
+            damaged = archive.testzip()
+        if damaged:
+            raise ValueError(f"{damaged} in it is damaged")
 
 
 ENGINE = TorchEngine()
