@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from app.errors import JobFailure
 
 LARGEST_INDEX = 15  # larger values in masks of black and white are shades of their edges
-WHITES = (255, 65535)
+WHITES = frozenset([1, 255, 65535])  # of masks of 1, 8 and 16 bits
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class MaskRule:
 def find_rule(values: Collection[int], class_count: int) -> tuple[MaskRule, list[int]]:
     """Return the rule for masks that hold these values together, and those values that are no class.
 
-    With up to two classes masks are black and white: 0 is class 0, the one other value class 1. Masks of 0 and 1 beside
-    others of 0 and 255 are one and the same. Of more values each is a shade of an edge: the upper half is class 1. With
+    With up to two classes masks are black and white: 0 is class 0, the one other value class 1. Masks of 0 and 1
+    beside others of 0 and 255, or of 0 and 65535, are one and the same. Of more values each is a shade of an edge: the upper half is class 1. With
     more classes the values are class indexes, or are spread evenly over 0..255, as 0, 127 and 255 for three.
     """
     if class_count <= 2:
@@ -68,16 +68,17 @@ def told(rule: MaskRule, values: Collection[int], names: Sequence[str]) -> str |
     if rule.threshold is not None:
         shades = f"The masks hold {len(values)} values from {min(values)} to {max(values)}, as smoothed edges do"
         return f"{shades}: those up to {rule.threshold} are {names[0]!r}, those above it {names[1]!r}."
-    if len(names) == 2 and sum(index == 1 for value, index in rule.classes.items() if value in values) > 1:
-        highest = max(values)
-        return f"Some masks hold 0 and 1, others 0 and {highest}: both 1 and {highest} are {names[1]!r}."
+    whites = sorted(value for value, index in rule.classes.items() if index == 1 and value in values)
+    if len(names) == 2 and len(whites) > 1:
+        some = ", others ".join(f"0 and {white}" for white in whites)
+        return f"Some masks hold {some}: {' and '.join(map(str, whites))} are all {names[1]!r}."
     return None
 
 
 def _binary_rule(values: Sequence[int]) -> tuple[MaskRule, list[int]]:
     negative = [value for value in values if value < 0]
     above = [value for value in values if value > 0]
-    if len(above) <= 1 or (above[0] == 1 and above[1:] in ([white] for white in WHITES)):
+    if len(above) <= 1 or WHITES.issuperset(above):
         return MaskRule({0: 0, **dict.fromkeys(above, 1)}), negative
     if above[-1] <= LARGEST_INDEX:
         return MaskRule({0: 0, 1: 1}), negative + [value for value in above if value != 1]

@@ -342,7 +342,7 @@ def test_masks_of_0_and_1_beside_others_of_0_and_255_are_told(folder):
 
     assert report["masks"]["rule"] == {"threshold": None, "classes": {"0": 0, "1": 1, "255": 1}}
     [told] = found(report, "mask_values")
-    assert told["severity"] == "warning" and "both 1 and 255 are 'cell'" in told["message"]
+    assert told["severity"] == "warning" and "1 and 255 are all 'cell'" in told["message"]
 
 
 def test_a_value_that_is_no_class_is_named_once_with_its_files(folder):
