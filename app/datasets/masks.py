@@ -46,8 +46,9 @@ def find_rule(values: Collection[int], class_count: int) -> tuple[MaskRule, list
     """Return the rule for masks that hold these values together, and those values that are no class.
 
     With up to two classes masks are black and white: 0 is class 0, the one other value class 1. Masks of 0 and 1
-    beside others of 0 and 255, or of 0 and 65535, are one and the same. Of more values each is a shade of an edge: the upper half is class 1. With
-    more classes the values are class indexes, or are spread evenly over 0..255, as 0, 127 and 255 for three.
+    beside others of 0 and 255, or of 0 and 65535, are one and the same. Of more values each is a shade of an edge: the
+    upper half is class 1. With more classes the values are class indexes, or are spread evenly over 0..255, as 0, 127
+    and 255 for three.
     """
     if class_count <= 2:
         return _binary_rule(sorted(values))

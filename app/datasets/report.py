@@ -19,6 +19,7 @@ from app.datasets.report_findings import (
     find_shared_groups,
     find_split_faults,
 )
+from app.datasets.report_lookalikes import Lookalikes
 from app.datasets.report_masks import MaskTally
 from app.datasets.report_sample import Measures, SampleGauge
 from app.datasets.report_tally import ImageTally, class_balance, split_counts
@@ -52,6 +53,7 @@ class DatasetReport:
         self._images = ImageTally()
         self._masks = MaskTally(description.classes)
         self._duplicates = Duplicates(description, self._split_of)
+        self._lookalikes = Lookalikes(description, self._split_of)
 
     def make(
         self, progress: Progress = lambda done, total: None, should_stop: Callable[[], bool] = lambda: False
@@ -88,11 +90,13 @@ class DatasetReport:
         self._images.add(measures, is_training=split == TRAINING)
         self._masks.add(measures, split)
         self._duplicates.look(measures, self._findings)
+        self._lookalikes.look(measures)
 
     def _whole(self, group_feature: str | None) -> dict:
         description = self._description
         balance = class_balance(description)
         find_class_faults(description, balance, self._findings)
+        self._lookalikes.find(self._findings)
         rule = self._masks.find(self._findings)
         masks, splits = self._masks.masks(rule), split_counts(description)
         if masks:

@@ -22,6 +22,7 @@ MASK_SIZE = "mask_size"
 
 Keeper = Callable[[int, Path, np.ndarray], object]
 
+SMALL_SIDE_PX = 16
 LARGE_PIXELS = 16_000_000  # images above it are decoded one at a time, so that the memory does not grow with the cores
 
 
@@ -44,6 +45,7 @@ class Measures:
         size: width and height in pixels, None where the image cannot be read.
         digest: of the decoded pixels, so that the same picture in two formats is found.
         lowest, highest: of the 8-bit pixels.
+        small: a picture of 16 x 16 grey values, flat.
         sums, squares: per channel over all pixels, of the 8-bit values and of their squares.
         mask: the location of the sample's mask, None where it has none that can be read.
         mask_pixels: how many pixels of the mask have which value.
@@ -54,6 +56,7 @@ class Measures:
     header: ImageHeader | None = None
     size: tuple[int, int] | None = None
     digest: bytes | None = None
+    small: np.ndarray | None = None
     lowest: int = 0
     highest: int = 0
     sums: np.ndarray = field(default_factory=lambda: np.zeros(1))
@@ -138,6 +141,7 @@ class SampleGauge:
             measures.digest = blake2b(image.data, digest_size=16, key=repr(image.shape).encode()).digest()
             low, high, _, _ = cv2.minMaxLoc(image.reshape(height, -1))
             measures.lowest, measures.highest = int(low), int(high)
+            measures.small = _small_picture(image)
             measures.sums, measures.squares = _sums(image)
             self._keep_picture(measures.index, paths[0], image)
 
@@ -174,6 +178,13 @@ def _header(path: Path) -> ImageHeader | None:
         return probe(path)
     except InvalidInput:
         return None  # the decoder says what is wrong, in its own words
+
+
+def _small_picture(image: np.ndarray) -> np.ndarray:
+    """Return a picture of 16 x 16 grey values, uint8, flat, of an image `(H, W, C)`."""
+    shown = np.ascontiguousarray(image[..., :4]) if image.shape[2] > 4 else image
+    small = cv2.resize(shown, (SMALL_SIDE_PX, SMALL_SIDE_PX), interpolation=cv2.INTER_AREA)
+    return np.rint(small.reshape(SMALL_SIDE_PX * SMALL_SIDE_PX, -1).mean(axis=1)).astype(np.uint8)
 
 
 def _sums(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
