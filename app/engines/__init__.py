@@ -7,7 +7,7 @@ from app.errors import JobFailure
 from app.training.engine import Engine
 
 MODULES = {"torch": "app.engines.torch_engine.engine"}
-REQUIRED_PACKAGES = {"torch": ("torch", "monai")}
+REQUIRED_PACKAGES = {"torch": ("torch", "monai", "onnx", "onnxruntime")}
 
 
 def installed_engines() -> list[str]:
@@ -24,5 +24,5 @@ def get_engine(name: str) -> Engine:
     if name not in MODULES:
         raise JobFailure(f"There is no engine {name!r}; choose one of {', '.join(MODULES)}.")
     if name not in installed_engines():
-        raise JobFailure(f"Engine {name!r} needs {' and '.join(REQUIRED_PACKAGES[name])} installed on the worker.")
+        raise JobFailure(f"Engine {name!r} needs {', '.join(REQUIRED_PACKAGES[name])} installed on the worker.")
     return import_module(MODULES[name]).ENGINE

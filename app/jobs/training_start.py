@@ -22,7 +22,7 @@ from app.jobs.request_checks import (
 from app.jobs.services import Services
 from app.jobs.submission import forget, show_in_project, submit
 from app.training.config import TrainingConfig, resolve_properties
-from app.zoo.architectures import ARCHITECTURES, SEGMENTATION
+from app.zoo.architectures import SEGMENTATION, architecture_of
 from app.zoo.properties import RULES, property_key
 
 LONGEST_WEIGHTS_NAME = 200
@@ -161,7 +161,7 @@ def _own_sizes(trained: TrainingConfig | None, properties: Sequence[Mapping]) ->
 
 def _check_sizes(config: TrainingConfig, trained: TrainingConfig | None) -> None:
     """Refuse an input size at which most of the initial weights would have to be thrown away."""
-    if trained is None or not ARCHITECTURES[config.architecture].is_size_fixed:
+    if trained is None or not architecture_of(config.architecture).is_size_fixed:
         return
     own = (trained.input_height, trained.input_width)
     if (config.input_height, config.input_width) != own:

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 from app.augment import parser
 from app.errors import InvalidInput
-from app.zoo.architectures import ARCHITECTURES, SEGMENTATION
+from app.zoo.architectures import SEGMENTATION, architecture_of
 from app.zoo.properties import CHOICES, RULES, canonical_choice, property_key
 
 LONGEST_ECHO = 60
@@ -155,7 +155,7 @@ def _text_of(value) -> str | None:
 def _read(record: Mapping, rule, text: str | None, choices: str | None, architecture: str):
     name = record["name"]
     if rule.choices is not None:
-        return _read_choice(name, rule.choices, text, choices, ARCHITECTURES[architecture].task)
+        return _read_choice(name, rule.choices, text, choices, architecture_of(architecture).task)
     if record["type"] == "string":
         parser.parse(text or "", name)
         return text or ""
@@ -197,7 +197,7 @@ def _read_number(name: str, rule, text: str | None, *, integer: bool) -> int | f
 
 
 def _size_faults(values: Mapping, architecture: str) -> list[InvalidInput]:
-    entry = ARCHITECTURES[architecture]
+    entry = architecture_of(architecture)
     sizes = {"Input height": values["input_height"], "Input width": values["input_width"]}
     return [
         InvalidInput.at(

@@ -6,7 +6,7 @@ files are the same whatever library computes. `tests/engines/` holds one suite t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -63,6 +63,9 @@ class Network(Protocol):
             JobFailure: when the file cannot be read as this engine's weights.
         """
 
+    def export_onnx(self, path: Path, metadata: Mapping[str, str]) -> None:
+        """Write the network as an ONNX file from images to probabilities, with this metadata; whole or not at all."""
+
     def save_checkpoint(self, path: Path, position: dict) -> None:
         """Write what an exact resume needs, whole or not at all.
 
@@ -85,5 +88,17 @@ class Engine(Protocol):
     def versions(self) -> dict[str, str]:
         """Return the versions of the packages that decide the numbers, by package name."""
 
-    def build(self, config: TrainingConfig) -> Network:
-        """Build the config's architecture with weights drawn from its seed."""
+    def build(self, config: TrainingConfig, graph: Path | None = None) -> Network:
+        """Build the config's architecture with weights drawn from its seed.
+
+        Args:
+            config: of the training.
+            graph: the ONNX file of an uploaded network, in the form of the service; its last layer is drawn anew where
+                the config has another number of classes.
+
+        Raises:
+            JobFailure: when the graph cannot be computed, or has no last layer that can be replaced.
+        """
+
+    def run_onnx(self, path: Path, images: np.ndarray) -> np.ndarray:
+        """Return what another program than this engine, onnxruntime, makes of an exported file."""

@@ -126,3 +126,14 @@ ARCHITECTURES = {
         multiple_px=16,
     ),
 }
+
+# What uploaded networks are: their layers are in their own file, which fits one input size.
+UPLOADED = {
+    f"onnx_{task}": Architecture(task, 1, 4096, (), "an uploaded ONNX file", is_size_fixed=True)
+    for task in (CLASSIFICATION, SEGMENTATION)
+}
+
+
+def architecture_of(name: str) -> Architecture:
+    """Return the entry of a name, be it of the zoo or of uploaded networks."""
+    return ARCHITECTURES.get(name) or UPLOADED[name]

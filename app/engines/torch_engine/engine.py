@@ -3,7 +3,7 @@
 import math
 import os
 import pickle
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -11,12 +11,15 @@ from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import monai
 import numpy as np
+import onnx
 import torch
 import torch._dynamo  # the first optimizer imports it: two seconds of every job, unless the worker has done it before
+from onnx import ModelProto
 from torch import Tensor, nn
 
-from app.engines.torch_engine import architectures
+from app.engines.torch_engine import architectures, onnx_export, onnx_graph, onnx_head
 from app.engines.torch_engine.losses import LOSSES, activate, one_hot
+from app.engines.torch_engine.onnx_import import GraphModule
 from app.errors import JobFailure
 from app.files import write_atomically
 from app.training.config import TrainingConfig
@@ -28,8 +31,12 @@ OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch
 class TorchNetwork:
     """A `torch.nn.Module` with its loss and optimizer; see `app.training.engine.Network` for the arrays."""
 
-    def __init__(self, module: nn.Module, config: TrainingConfig, device: torch.device):
+    def __init__(
+        self, module: nn.Module, config: TrainingConfig, device: torch.device, graph: ModelProto | None = None
+    ):
         self._module = module.to(device)
+        self._config = config
+        self._graph = graph
         self._device = device
         self._loss = LOSSES[config.loss]
         self._outputs = config.output_channels
@@ -81,6 +88,13 @@ class TorchNetwork:
         self._module.load_state_dict(own | fitting)
         return sorted(own.keys() - fitting.keys())
 
+    def export_onnx(self, path: Path, metadata: Mapping[str, str]) -> None:
+        """Write the network as an ONNX file, whole or not at all."""
+        self._module.eval()
+        model = onnx_export.export(self._module, self._graph, self._config)
+        onnx_export.describe(model, metadata)
+        write_atomically(path, model.SerializeToString())
+
     def save_checkpoint(self, path: Path, position: dict) -> None:
         """Write what an exact resume needs, whole or not at all."""
         content = {
@@ -128,17 +142,30 @@ class TorchEngine:
     name = "torch"
 
     def versions(self) -> dict[str, str]:
-        """Return the versions of torch, MONAI and numpy."""
-        return {"torch": torch.__version__, "monai": monai.__version__, "numpy": np.__version__}
+        """Return the versions of torch, MONAI, numpy and onnx."""
+        return {
+            "torch": torch.__version__,
+            "monai": monai.__version__,
+            "numpy": np.__version__,
+            "onnx": onnx.__version__,
+        }
 
-    def build(self, config: TrainingConfig) -> TorchNetwork:
+    def build(self, config: TrainingConfig, graph: Path | None = None) -> TorchNetwork:
         """Build the architecture with weights drawn from the config's seed; the same seed gives the same weights."""
         # cuBLAS is deterministic only with a fixed workspace; it reads this when it is first used.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
         torch.manual_seed(config.seed)
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        return TorchNetwork(architectures.build(config), config, device)
+        if graph is None:
+            return TorchNetwork(architectures.build(config), config, device)
+        model = onnx_graph.read_model(graph)
+        onnx_head.fit_head(model, config.output_channels)
+        return TorchNetwork(GraphModule(model), config, device, model)
+
+    def run_onnx(self, path: Path, images: np.ndarray) -> np.ndarray:
+        """Return what onnxruntime makes of an exported file."""
+        return onnx_export.run(str(path), images)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import torch
 from onnx import ModelProto, NodeProto, numpy_helper
 from torch import Tensor, nn
 
-from app.engines.torch_engine.onnx_graph import GraphIndex, name_of, opset_of
+from app.engines.torch_engine.onnx_graph import GraphIndex, name_of, opset_of, sizes_of
 from app.engines.torch_engine.onnx_import import VIEWS, as_node, constant_of, to_tensor
 from app.engines.torch_engine.onnx_ops.registry import OPERATORS
 from app.engines.torch_engine.onnx_rewrite import TWO_LOGITS
@@ -17,6 +17,9 @@ from app.errors import JobFailure
 
 LAYERS = ("Gemm", "Conv", "MatMul", "ConvTranspose")
 ADDITIONS = ("Add", "Sum")
+# Operators whose other inputs are sizes, places and the like, computed or not.
+ONE_SOURCE = ("Slice", "Reshape", "Resize", "Upsample", "Pad", "Expand", "Squeeze", "Unsqueeze", "Tile", "Clip")
+LAYER_KEY = "deephealth.layer_to_remove"  # in a file's metadata: what its owner calls the last layer
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,15 @@ def find_head(model: ModelProto, layer: str | None = None) -> Head:
             f"{layer[:80]!r} is {'another one' if is_there else 'not in the network'}."
         )
     return head
+
+
+def fit_head(model: ModelProto, count: int) -> list[str]:
+    """Replace the last layer if it has another number of outputs; return the names of the weights that are new."""
+    sizes = sizes_of(model.graph.output[0])
+    if sizes[1] == count:
+        return []
+    layers = [entry.value for entry in model.metadata_props if entry.key == LAYER_KEY]
+    return replace_head(model, count, layers[0] if layers else None)
 
 
 def replace_head(model: ModelProto, count: int, layer: str | None = None) -> list[str]:
@@ -134,7 +146,8 @@ def _last_layer(stored: _Stored) -> Head:
         if node.op_type in LAYERS and node.input[1] in stored:
             return Head(node, tuple(behind))
         behind.append(node)
-        computed = {value for value in node.input if value and value not in stored}
+        sources = node.input[:1] if node.op_type in ONE_SOURCE else node.input
+        computed = {value for value in sources if value and value not in stored}
         if len(computed) != 1 or node.op_type == "BatchNormalization":
             break
         name = computed.pop()

@@ -212,9 +212,14 @@ class _Compiler:
                 name = producer.input[0]
             value = self._constants.get(name)
             is_single = node.operator in WEIGHTS_BEHIND_LAYERS and value is not None and value.numel() <= 1
-            if value is not None and value.is_floating_point() and not is_single:
+            if value is not None and value.is_floating_point() and not is_single and not self._is_filling(name, value):
                 found.add(name)
         return found
+
+    def _is_filling(self, name: str, value: Tensor) -> bool:
+        """Tell whether a value only stands where weights could be: the ones and zeros of layers that have none."""
+        producer = self._index.producers.get(name)
+        return producer is not None and producer.op_type == "Constant" and bool((value == value.flatten()[:1]).all())
 
     def _fold(self, nodes: list[Node], kept: set[str]) -> list[Node]:
         """Compute what depends on nothing that changes; return the nodes that are left."""

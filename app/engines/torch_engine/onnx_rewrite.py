@@ -5,10 +5,11 @@ says. What is changed is in the graph itself, so that any program can run it.
 """
 
 from collections.abc import Sequence
+from itertools import count
 
 import numpy as np
 import torch
-from onnx import ModelProto, TensorProto, ValueInfoProto, helper, numpy_helper
+from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 from app.engines.torch_engine.onnx_graph import GraphIndex, opset_of, sizes_of, value_info
 from app.engines.torch_engine.onnx_import import GraphModule
@@ -94,11 +95,11 @@ class _Rewriter:
                     self.done.append(f"Of {len(names)} outputs, {name[:60]!r} is used.")
                 return
         shown = ", ".join(" x ".join(map(str, shape)) or "one number" for shape in shapes.values())
-        count = self._config.output_channels
+        wanted = self._config.output_channels
         if self._config.task == SEGMENTATION:
-            expected = f"{count} planes of {self._config.input_height} x {self._config.input_width} pixels"
+            expected = f"{wanted} planes of {self._config.input_height} x {self._config.input_width} pixels"
         else:
-            expected = f"{count} numbers, one for each class"
+            expected = f"{wanted} numbers, one for each class"
         raise JobFailure(f"The network gives {shown} for each image; {expected}, are expected: check the classes.")
 
     def cut_activation(self) -> None:
@@ -151,8 +152,7 @@ class _Rewriter:
 
     def _fits(self, shape: tuple[int, ...]) -> bool:
         """Tell whether the result for one image can become logits."""
-        count = self._config.output_channels
-        counts = (1, 2) if count == 2 else (count,)
+        counts = self._plane_counts()
         if self._config.task != SEGMENTATION:
             return int(np.prod(shape)) in counts
         pixels = self._config.input_height * self._config.input_width
@@ -160,10 +160,14 @@ class _Rewriter:
             return shape[0] == pixels and shape[1] in counts
         return len(shape) == 3 and (shape[0] in counts or shape[2] in counts)
 
+    def _plane_counts(self) -> tuple[int, ...]:
+        """Return how many numbers, or planes, can become the logits: one can stand for two classes."""
+        return (1, 2) if self._config.output_channels == 2 else (self._config.output_channels,)
+
     def _shape_planes(self, result: torch.Tensor) -> None:
         config = self._config
         size = [config.input_height, config.input_width]
-        counts = (1, 2) if config.output_channels == 2 else (config.output_channels,)
+        counts = self._plane_counts()
         if result.ndim == 3:
             self._after_output("Transpose", perm=[0, 2, 1])
             shape = self._constant(np.array([-1, result.shape[2], *size], np.int64))
@@ -193,7 +197,7 @@ class _Rewriter:
             return GraphModule(self._model).eval()(torch.from_numpy(images))
 
     def _before_input(self, operator: str, **attributes) -> None:
-        name = f"{PREFIX}images_{len(self._graph.node)}"
+        name = free_name(self._graph, "images")
         self._graph.node.insert(0, helper.make_node(operator, [name], [self._input], **attributes))
         replaced = [value for value in self._graph.input if value.name != self._input]
         sizes = [sizes_of(self._image)[0] or "N", "C", "H", "W"]
@@ -214,18 +218,38 @@ class _Rewriter:
         _replace(self._graph.output, [value_info(name, [])])
 
 
-def add_node(graph, operator: str, inputs: Sequence[str], name: str | None = None, **attributes) -> str:
-    """Append a node and return the name of its result."""
-    name = name or f"{PREFIX}{operator}_{len(graph.node)}"
+def add_node(graph: GraphProto, operator: str, inputs: Sequence[str], name: str | None = None, **attributes) -> str:
+    """Append a node and return the name of its result; who has had a given name before gets another one."""
+    if name is None:
+        name = free_name(graph, operator)
+    else:
+        old, name_of_old = name, free_name(graph, name.removeprefix(PREFIX))
+        _rename(graph, old, name_of_old)
+        inputs = [name_of_old if each == old else each for each in inputs]
     graph.node.append(helper.make_node(operator, inputs, [name], name=name, **attributes))
     return name
 
 
-def add_constant(graph, array: np.ndarray) -> str:
+def add_constant(graph: GraphProto, array: np.ndarray) -> str:
     """Store a constant and return its name."""
-    name = f"{PREFIX}constant_{len(graph.initializer)}"
+    name = free_name(graph, "constant")
     graph.initializer.append(numpy_helper.from_array(array, name))
     return name
+
+
+def free_name(graph: GraphProto, word: str) -> str:
+    """Return a name that no value of a graph has."""
+    taken = {name for node in graph.node for name in (*node.input, *node.output)}
+    taken |= {tensor.name for tensor in graph.initializer}
+    return next(name for number in count(1) if (name := f"{PREFIX}{word}_{number}") not in taken)
+
+
+def _rename(graph: GraphProto, old: str, new: str) -> None:
+    for node in graph.node:
+        for names in (node.input, node.output):
+            for position, name in enumerate(names):
+                if name == old:
+                    names[position] = new
 
 
 def _replace(values, new: Sequence[ValueInfoProto]) -> None:

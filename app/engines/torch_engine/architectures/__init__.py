@@ -13,7 +13,7 @@ from app.engines.torch_engine.architectures.lenet import build_lenet
 from app.engines.torch_engine.architectures.segnet import SegNet
 from app.engines.torch_engine.architectures.vgg import VGG16
 from app.training.config import TrainingConfig
-from app.zoo.architectures import ARCHITECTURES
+from app.zoo.architectures import architecture_of
 
 Builder = Callable[[int, int, int, int], nn.Module]
 
@@ -41,7 +41,7 @@ def build(config: TrainingConfig) -> nn.Module:
 def _build(config: TrainingConfig, outputs: int) -> nn.Module:
     network = BUILDERS[config.architecture](config.channels, outputs, config.input_height, config.input_width)
     allow_lone_values(network)
-    multiple_px = ARCHITECTURES[config.architecture].multiple_px
+    multiple_px = architecture_of(config.architecture).multiple_px
     return Padded(network, multiple_px) if multiple_px > 1 else network
 
 
@@ -57,7 +57,7 @@ def encoder_parameters(network: nn.Module, architecture: str) -> list[nn.Paramet
 
     They are named by the zoo's entry; a network around the architecture's own, as `Padded` is, adds to the names.
     """
-    prefixes = ARCHITECTURES[architecture].encoder
+    prefixes = architecture_of(architecture).encoder
     return [
         parameter
         for name, parameter in network.named_parameters()
