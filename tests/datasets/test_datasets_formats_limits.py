@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from app.settings import CLONE_FOLDER
 
-tifffile = pytest.importorskip("tifffile")
 nibabel = pytest.importorskip("nibabel")
 pydicom = pytest.importorskip("pydicom")
 SHIPPED = Path(pydicom.__file__).parent / "data" / "test_files"
@@ -149,6 +149,8 @@ def pages(path):
         ("a.tif", "", lambda path: picture(path, compression="tiff_lzw")),
         ("a.tif", "", lambda path: picture(path, compression="jpeg")),
         ("pages.tif", "", pages),
+        ("numbers.tif", "", lambda path: tifffile.imwrite(path, np.zeros((40, 50)), tile=(16, 16), compression="zlib")),
+        ("numbers.tif", "", lambda path: tifffile.imwrite(path, np.zeros((40, 50)), byteorder=">", bigtiff=True)),
         ("pages.tif", "#page=1", pages),
         ("a.tif", "#level=1", pyramid),
         ("a.svs", "#level=1", pyramid),
