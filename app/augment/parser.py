@@ -1,7 +1,7 @@
 """Read and write the augmentation language. Text in, plain values out; nothing is ever evaluated.
 
     augmentation = NAME { parameter [","] }                   one operation
-                 | CONTAINER { parameter [","] } { augmentation } "end"
+                 | CONTAINER { parameter [","] } { augmentation } "end" [","]
     parameter    = NAME "=" ( NUMBER | '"' text '"' | "[" NUMBER "," NUMBER "]" | "(" NUMBER { "," NUMBER } ")" )
 
 Line ends count as blanks, so CRLF, tabs, indentation and missing final newlines do not matter; `#` starts a comment.
@@ -138,12 +138,12 @@ class _Parser:
             return OPERATIONS[name.text]
         if _is_end(name):
             self._report(f"`{END}` closes no container.", name)
+        elif hint := nearest(name.text, [*OPERATIONS, END]):
+            self._report(f"There is no operation {quoted(name)}; did you mean {hint}?", name)
         elif name.kind == "word":
-            hint = nearest(name.text, [*OPERATIONS, END])
-            advice = f"did you mean {hint}?" if hint else "names look like AugRotate."
-            self._report(f"There is no operation {quoted(name)}; {advice}", name)
+            self._report(f"There is no operation {quoted(name)}; names look like AugRotate.", name)
         else:
-            self._report(f"The name of an operation is expected, not {quoted(name)}.", name)
+            self._report(f"The name of an operation is expected, not {_unexpected(name)}", name)
             self._skip_while(lambda token: token.line == name.line)
         return None
 
@@ -154,9 +154,10 @@ class _Parser:
             children.append(self._augmentation(depth + 1))
         closing = self._take()
         if closing.kind == "nothing":
-            self._report(f"The {container.text} of line {container.line} has no `{END}`.", closing)
+            self._report(f"The {quoted(container)} of line {container.line} has no `{END}`.", closing)
         elif closing.text != END:
             self._report(f"`{closing.text}` must be written `{END}`.", closing)
+        self._skip_while(lambda token: token.text == ",")
         if container.text == ONE_OF and not children:
             self._report(f"{ONE_OF} has no operations to choose from; write them before its `{END}`.", container)
         return tuple(children)
@@ -202,12 +203,12 @@ class _Parser:
         if name.text == ",":
             return
         if name.kind != "word" or self.token.text != "=":
-            self._report(f"A parameter of {operation.text} is expected as name=value, not {quoted(name)}.", name)
+            self._report(f"A parameter of {quoted(operation)} is expected as name=value, not {_unexpected(name)}", name)
             self._skip_while(lambda token: token.line == name.line and self.following.text != "=")
             return
         self._take()
         start = self.token
-        found = self._value(f"{operation.text}: {name.text}")
+        found = self._value(f"{quoted(operation)}: {quoted(name)}")
         if signature is None:
             return
         if message := problem_of_name(signature, name.text):
@@ -280,6 +281,11 @@ class _Parser:
 
 def _problem(message: str, lines: list[str], line: int, column: int) -> Problem:
     return Problem(message, line, column, excerpt=excerpt(lines[line - 1], column))
+
+
+def _unexpected(token: Token) -> str:
+    """End the sentence about a token that may not stand where it does."""
+    return f"{quoted(token)}; a comment begins with #." if token.text.startswith("//") else f"{quoted(token)}."
 
 
 def _is_end(token: Token) -> bool:

@@ -1,8 +1,9 @@
 """Check what a text says against the signatures; each check answers with a sentence, or `None` if all is well."""
 
 from difflib import get_close_matches
+from math import prod
 
-from app.augment.signatures import Parameter, Signature, Value
+from app.augment.signatures import MOST_VALUES, Parameter, Signature, Value
 from app.augment.tokens import shortened
 
 _FORMS = {
@@ -26,10 +27,10 @@ def problem_of_name(signature: Signature, name: str) -> str | None:
         return None
     known = [parameter.name for parameter in signature.parameters]
     if not known:
-        return f"{signature.name} has no parameters, so {name} cannot be set."
+        return f"{signature.name} has no parameters, so {shortened(name)} cannot be set."
     hint = nearest(name, known)
     advice = f"did you mean {hint}?" if hint else f"it has {', '.join(known)}."
-    return f"{signature.name} has no parameter {name}; {advice}"
+    return f"{signature.name} has no parameter {shortened(name)}; {advice}"
 
 
 def problem_of_value(label: str, parameter: Parameter, kind: str, value: Value) -> str | None:
@@ -60,9 +61,19 @@ def problem_of_combination(operation: str, values: dict[str, Value]) -> str | No
     """Check values of an operation that depend on one another; all of them are sound by themselves."""
     if operation == "AugNormalize":
         return _problem_of_normalize(values["mean"], values["std"])
+    if operation == "AugResizeDim":
+        return _problem_of_size(values["dims"])
     if operation == "AugScaleFromTo" and _number(values["old_min"]) >= _number(values["old_max"]):
         return f"AugScaleFromTo: old_min ({values['old_min']:g}) must be less than old_max ({values['old_max']:g})."
     return None
+
+
+def _problem_of_size(dims: Value) -> str | None:
+    assert isinstance(dims, tuple), "dims is a vector"
+    count = prod(map(int, dims))
+    if count <= MOST_VALUES:
+        return None
+    return f"AugResizeDim: dims ask for {count:,} values; at most {MOST_VALUES:,} (8192 x 8192 x 4) are possible."
 
 
 def _problem_of_normalize(mean: Value, std: Value) -> str | None:

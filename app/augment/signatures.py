@@ -10,11 +10,11 @@ ONE_OF = "OneOfAugmentationContainer"
 CONTAINERS = frozenset({SEQUENTIAL, ONE_OF})
 
 INTERPOLATIONS = ("nearest", "linear", "area", "cubic", "lanczos4")
-# ECVL spells the last one `reflect101` for AugRandomCrop only; both spellings are read everywhere.
-PADDINGS = ("constant", "replicate", "reflect", "wrap", "reflect_101", "reflect101")
-BORDERS = (*PADDINGS, "transparent")
+# For AugRandomCrop ECVL spells it `reflect101`, elsewhere `reflect_101`; both spellings are read everywhere.
+BORDERS = ("constant", "replicate", "reflect", "wrap", "reflect_101", "reflect101", "transparent")
 
 LARGEST_SIDE_PX = 8192
+MOST_VALUES = 4 * LARGEST_SIDE_PX**2  # of an image, all channels together
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def _side(name, summary, lengths=(2,), *, required=True):
 INTERP = _choice("interp", "how pixels of the image are interpolated", "linear", INTERPOLATIONS)
 GT_INTERP = _choice("gt_interp", "how pixels of the mask are interpolated", "nearest", INTERPOLATIONS)
 BORDER_TYPE = _choice("border_type", "what lies beyond the image's edge", "reflect_101", BORDERS)
-PADDING_TYPE = _choice("border_type", "what is added around an image smaller than the crop", "constant", PADDINGS)
+PADDING_TYPE = _choice("border_type", "what is added around an image smaller than the crop", "constant", BORDERS)
 BORDER_VALUE = _number("border_value", "grey value of a constant border (of a colour image: its blue)", 0.0)
 PER_CHANNEL = _number("per_channel", "probability that the channels are drawn one by one", None, 0, 1)
 REMAPPING = (INTERP, BORDER_TYPE, BORDER_VALUE)

@@ -49,8 +49,11 @@ def excerpt(line: str, column: int) -> str:
 
 
 def shortened(text: str) -> str:
-    """Cut a very long piece of text for a message."""
-    return text if len(text) <= _LONGEST_QUOTE else text[:_LONGEST_QUOTE] + "..."
+    """Cut a very long piece of text for a message, and make characters visible that a screen would not show."""
+    start = text if len(text) <= _LONGEST_QUOTE else text[:_LONGEST_QUOTE] + "..."
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in start
+    )
 
 
 def quoted(token: Token) -> str:

@@ -31,6 +31,9 @@ def operations(draw):
     chosen = {p.name: draw(values(p)) for p in signature.parameters if p.required or draw(st.booleans())}
     if signature.name == "AugScaleFromTo":
         chosen |= {"old_min": 0.0, "old_max": draw(st.floats(1e-9, 1e9))}
+    if signature.name == "AugResizeDim":
+        width, height, *channels = chosen["dims"]
+        chosen |= {"dims": (width, height, *(min(count, 4.0) for count in channels))}
     return Augmentation(signature.name, chosen)
 
 

@@ -79,6 +79,7 @@ def test_tolerates_what_people_stumble_over(text):
         "SequentialAugmentationContainer\r\nAugFlip p=1\r\n \r\nAugFlip p=1\r\nend\r\n",
         "SequentialAugmentationContainer\rAugFlip p=1 # old Mac\rAugFlip p=1\rend",
         "SequentialAugmentationContainer AugFlip p=1 AugFlip p=1 end",
+        "SequentialAugmentationContainer,\nAugFlip p=1,\nAugFlip p=1,\nend,\n",
         "SequentialAugmentationContainer\n# one\nAugFlip p=1, # two\nAugFlip p=1\nend # three",
     ],
 )
@@ -92,6 +93,11 @@ REFUSED = [
     ("augflip", 1, 1, "did you mean AugFlip?"),
     ("Zzz", 1, 1, "names look like AugRotate"),
     ("{", 1, 1, "The name of an operation is expected, not {."),
+    ("AugFlip; p=1", 1, 1, "There is no operation AugFlip;; did you mean AugFlip?"),
+    ("AugFlip p=1 // twice", 1, 13, "expected as name=value, not //; a comment begins with #."),
+    ("// twice", 1, 1, "not //; a comment begins with #."),
+    ("AugFlip p=1\u200b", 1, 11, r"not 1\u200b."),
+    ("AugFlip p=\x1b", 1, 11, r"not \x1b."),
     ("AugRotate angle=[1,1] centre=(1,1)", 1, 23, "AugRotate has no parameter centre; did you mean center?"),
     ("AugFlip foo=3", 1, 9, "AugFlip has no parameter foo; it has p."),
     ("AugDivBy255 p=3", 1, 13, "AugDivBy255 has no parameters"),
@@ -123,12 +129,12 @@ REFUSED = [
     ("OneOfAugmentationContainer p=7\nAugFlip\nend", 1, 30, "from 0 to 1, not 7"),
     ("AugResizeDim dims=(0,4)", 1, 19, "from 1 to 8192, not 0"),
     ("AugResizeDim dims=(4,8193)", 1, 19, "not 8193"),
+    ("AugResizeDim dims=(8192,8192,5)", 1, 1, "dims ask for 335,544,320 values; at most 268,435,456"),
     ("AugResizeDim dims=(4)", 1, 19, "a vector of 2 or 3 numbers, not of 1"),
     ('AugResizeDim dims=(3,4) interp="bilinear"', 1, 32, 'did you mean "linear"?'),
     ('AugResizeDim dims=(3,4) interp="LINEAR"', 1, 32, 'did you mean "linear"?'),
     ("AugResizeDim dims=(3,4) interp=linear", 1, 32, "a string in double quotes"),
     ('AugResizeDim dims=(3,4) interp="linear', 1, 32, "no closing quote"),
-    ('AugRandomCrop size=(3,4) border_type="transparent"', 1, 38, "must be one of constant"),
     ("AugFlip p=", 1, 11, "p has no value"),
     ("AugFlip p=,", 1, 11, "p has no value"),
     ("AugFlip p", 1, 9, "expected as name=value, not p"),
@@ -214,6 +220,16 @@ def test_nesting_has_a_limit():
 def test_length_has_a_limit():
     parse("AugFlip".ljust(LONGEST_TEXT))
     assert f"at most {LONGEST_TEXT}" in the_problem_of("AugFlip".ljust(LONGEST_TEXT + 1)).message
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{} 3", "{}=", "AugFlip {}=1", "AugDivBy255 {}=1", "AugFlip {}=[", "AugFlip p={}", 'AugFlip p="{}"', "Contain{}",
+     'AugRotate angle=[1,1] interp="{}"', "AugFlip p=[{}]", "{{{}", "AugFlip p=1{}"],
+)  # fmt: skip
+def test_a_problem_of_a_very_long_word_is_still_a_sentence(text):
+    assert all(len(problem.message) < 250 for problem in problems_of(text.format("9" * 30_000)))
+    assert all(len(problem.message) < 250 for problem in problems_of(text.format("x" * 30_000)))
 
 
 def test_stops_counting_problems_at_some_point():

@@ -116,10 +116,18 @@ def random_crop(image, mask, size, border_type, border_value, place, *, scale_ma
     """Cut (width, height) out at a random place; what a smaller image lacks is first added on both of its sides.
 
     `place` is where between the first and the last possible left and upper edge, from 0 to less than 1.
+
+    Raises:
+        JobFailure: if a smaller image would need a transparent border, which shows nothing.
     """
     crop_width, crop_height = map(int, size)
     height, width = image.shape[:2]
     if width < crop_width or height < crop_height:
+        if border_type == "transparent":
+            raise JobFailure(
+                f"AugRandomCrop cannot make {crop_width} x {crop_height} of an image of {width} x {height} pixels with "
+                'border_type="transparent", which adds nothing; use another one, or resize the image first.'
+            )
         extra = max(0, crop_width - width), max(0, crop_height - height)
         image, mask = _padded(image, mask, extra, border_type, border_value if scale_mask else 0, border_value)
         height, width = image.shape[:2]

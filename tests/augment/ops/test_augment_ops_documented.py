@@ -5,6 +5,7 @@ import pytest
 
 from app.augment.parser import parse
 from app.augment.pipeline import Pipeline
+from app.errors import JobFailure
 
 RAMP = np.arange(48, dtype=np.uint8).reshape(6, 8, 1) * 5
 COLOUR = np.dstack([RAMP, RAMP + 1, RAMP + 2])
@@ -44,6 +45,13 @@ def test_the_border_value_of_a_colour_image_is_its_blue():
 def test_a_transparent_border_shows_the_image_itself():
     text = 'AugOpticalDistortion distort_limit=[0,0] shift_limit=[400,400] border_type="transparent"'
     np.testing.assert_array_equal(run(text, RAMP), RAMP)
+
+
+def test_random_crop_takes_a_transparent_border_where_it_needs_none():
+    text = 'AugRandomCrop size=(8,6) border_type="transparent"'
+    np.testing.assert_array_equal(run(text, RAMP), RAMP)
+    with pytest.raises(JobFailure, match="8 x 6 of an image of 8 x 5 pixels"):
+        run(text, RAMP[:5])
 
 
 def test_random_crop_needs_no_border_type():
