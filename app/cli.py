@@ -4,18 +4,25 @@ from pathlib import Path
 
 import click
 
-from app.errors import ToolkitError
+from app.errors import AugmentationError, ToolkitError
 from app.greedy_option import GreedyCommand
 from app.settings import CLONE_FOLDER, Settings
 
 
 class Commands(click.Group):
-    """A group whose commands end with one sentence instead of a traceback when the project refuses something."""
+    """A group whose commands end with one sentence instead of a traceback when the project refuses something.
+
+    Of an augmentation text all problems are shown.
+    """
 
     def invoke(self, context: click.Context) -> object:
         """Run the command."""
         try:
             return super().invoke(context)
+        except AugmentationError as error:
+            from app.augmentation_screen import told
+
+            raise click.ClickException(f"The augmentation text cannot be used.\n{told(error)}".rstrip()) from error
         except ToolkitError as error:
             raise click.ClickException(error.message) from error
 
