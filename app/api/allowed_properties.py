@@ -3,6 +3,7 @@
 from app.api.blueprint import Blueprint
 from app.api.schemas.properties import ALLOWED_LOSS, AllowedPropertyFilterSchema, AllowedPropertySchema
 from app.api.services import services
+from app.jobs.allowed_values import allowed_rows
 
 blueprint = Blueprint("allowedProperties", __name__, description="Properties that a model restricts")
 
@@ -17,7 +18,7 @@ def list_allowed_properties(query: dict) -> list[dict]:
     An empty list means that `/properties/{id}` holds. With `dataset_id`, what holds for that dataset alone comes
     first, before what holds for every dataset.
     """
-    dataset_id = query.pop("dataset_id", None)
-    rows = services().database.allowed_properties.find(**query)
-    special = [row for row in rows if dataset_id is not None and row["dataset_id"] == dataset_id]
-    return special + [row for row in rows if row["dataset_id"] is None]
+    database, dataset_id = services().database, query.get("dataset_id")
+    is_multi_label = any(record.get("is_multi_label") for record in database.datasets.find(id=dataset_id))
+    rows = allowed_rows(database, query["model_id"], dataset_id, is_multi_label=is_multi_label)
+    return [row for row in rows if row["property_id"] == query["property_id"]]

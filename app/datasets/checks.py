@@ -43,7 +43,7 @@ def check_for_task(
 
 
 def check_trainable(description: Description, task_name: str) -> None:
-    """Check that a network can be trained on the dataset: a labelled training split, one class or mask an image.
+    """Check that a network can be trained on the dataset: a training split, all of it labelled in the task's form.
 
     Raises:
         DatasetError: with all problems.
@@ -54,9 +54,11 @@ def check_trainable(description: Description, task_name: str) -> None:
     members = [*description.split("training"), *description.split("validation")]
     _check_label_form(description, members, task_name, problems)
     if task_name.casefold() == CLASSIFICATION:
-        _check_single_class(description, members, problems)
-        if len(description.classes) < 2:
-            problems.add("classes", f"has {len(description.classes)} names; classification needs at least 2.")
+        fewest = 1 if description.is_multi_label else 2
+        if len(description.classes) < fewest:
+            fault = f"has {len(description.classes)} names; classification needs at least {fewest}"
+            hint = ", or images without the one, labelled []" if description.classes else ""
+            problems.add("classes", f"{fault}{hint}.")
     elif len(description.classes) > MOST_MASK_CLASSES:
         problems.add("classes", f"has {len(description.classes)} names; a mask can tell {MOST_MASK_CLASSES} apart.")
     problems.raise_if_any()
@@ -111,15 +113,6 @@ def _check_label_form(description: Description, members: Sequence[int], task_nam
         first = shorten(samples[wrong[0]].location[0])
         told = f"is wrong: {first} has {fault}{_how_many(wrong)}."
         problems.add(f"images[{wrong[0]}].label", told, description.line_of(wrong[0]))
-
-
-def _check_single_class(description: Description, members: Sequence[int], problems: Problems) -> None:
-    classes = {index: description.samples[index].classes for index in members}
-    several = [index for index, labels in classes.items() if labels is not None and len(labels) != 1]
-    if several:
-        count = len(classes[several[0]] or ())
-        fault = f"names {count} classes{_how_many(several)}; images of one class each are supported so far."
-        problems.add(f"images[{several[0]}].label", fault, description.line_of(several[0]))
 
 
 def _how_many(members: Sequence[object]) -> str:

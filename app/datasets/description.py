@@ -71,12 +71,19 @@ class Description:
             return range(len(self.samples))
         return sorted(set().union(*self.splits.values()))
 
+    @property
+    def is_multi_label(self) -> bool:
+        """Tell whether the label of some sample is no class, or several: each class is a question of its own then."""
+        labels = (self.samples[index].classes for index in self.used_indexes())
+        return any(classes is not None and len(classes) != 1 for classes in labels)
+
     def summary(self) -> dict[str, object]:
         """Return what the registry keeps of a dataset."""
         return {
             "classes": list(self.classes),
             "sample_count": len(self.samples),
             "splits": {name: len(indexes) for name, indexes in self.splits.items()},
+            "is_multi_label": self.is_multi_label,
         }
 
     def class_counts(self, split_name: str) -> list[int]:

@@ -15,6 +15,7 @@ WARNING = "warning"
 
 MOST_OF_A_KIND = 1000  # a folder that moved is 25,000 missing files; each kind is counted whole
 MOST_IMBALANCE = 10
+FEWEST_MULTI_LABEL = 0.05  # of the labelled images: fewer look like slips
 
 
 class Findings:
@@ -186,6 +187,22 @@ def _find_label_faults(description: Description, task_name: str, findings: Findi
             findings.add(ERROR, "label", f"{file!r} has a mask as its label; classification needs a class.", file=file)
         elif not is_classification and sample.classes is not None:
             findings.add(ERROR, "label", f"{file!r} has a class as its label; segmentation needs a mask.", file=file)
+    if is_classification:
+        _find_stray_lists(description, findings)
+
+
+def _find_stray_lists(description: Description, findings: Findings) -> None:
+    """Find the few images that make a dataset multi-label."""
+    labels = [(index, description.samples[index].classes) for index in description.used_indexes()]
+    labelled = [(index, classes) for index, classes in labels if classes is not None]
+    several = [index for index, classes in labelled if len(classes) != 1]
+    if 0 < len(several) < FEWEST_MULTI_LABEL * len(labelled):
+        file = description.samples[several[0]].location[0]
+        message = (
+            f"{len(several)} of {len(labelled)} images have no class or several, {file!r} is one: a training decides "
+            "each class by itself then (multi-label); give each image one class if that is not meant."
+        )
+        findings.add(WARNING, "multi_label", message, file=file)
 
 
 def _find_training_faults(description: Description, task_name: str, findings: Findings) -> None:

@@ -71,12 +71,21 @@ def fold_fractions(count: int) -> dict[str, float]:
 
 
 def _labels(samples: Mapping[int, Sample], split_count: int) -> dict[int, tuple[int, ...]]:
-    """Return the class, or classes, of each sample; combinations too rare to be shared out count as one."""
+    """Return the class, or classes, of each sample; a rare combination stands for the rarest class in it.
+
+    A combination is rare where it cannot be shared out; of its classes, one that can be is chosen. So a class that is
+    only seen together with others, never twice the same, still gets its share of every split.
+    """
     labels = {index: sample.classes or NO_CLASS for index, sample in samples.items()}
-    counts = Counter(labels.values())
-    return {
-        index: label if len(label) == 1 or counts[label] >= split_count else NO_CLASS for index, label in labels.items()
-    }
+    combinations, classes = Counter(labels.values()), Counter(name for label in labels.values() for name in label)
+
+    def stratum(label: Label) -> Label:
+        if len(label) <= 1 or combinations[label] >= split_count:
+            return label
+        shareable = [name for name in label if classes[name] >= split_count]
+        return (min(shareable, key=lambda name: (classes[name], name)),) if shareable else NO_CLASS
+
+    return {index: stratum(label) for index, label in labels.items()}
 
 
 def _by_strata(labels: Mapping[int, Label], shares: Mapping[str, float], random: Random) -> dict[str, list[int]]:

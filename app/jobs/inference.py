@@ -87,4 +87,6 @@ def _images(config: dict, writer: RunWriter) -> tuple[Description, Path | str]:
 def _headline(metrics: dict | None) -> str:
     if metrics is None:
         return ""
-    return "".join(f" - {name}={metrics[name]:.3f}" for name in ("accuracy", "dice", "iou") if name in metrics)
+    return "".join(
+        f" - {name}={metrics[name]:.3f}" for name in ("accuracy", "binary_accuracy", "dice", "iou") if name in metrics
+    )

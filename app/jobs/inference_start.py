@@ -104,6 +104,7 @@ def _inference_config(weights: Mapping, project: Mapping, subject: str, card: Tr
         "description": f'infer {subject} with {weights["name"]} (project "{project["name"]}", weights {weights["id"]})',
         "weights_id": weights["id"],
         "classes": list(card.classes),
+        "is_multi_label": card.is_multi_label,
         "project_id": project["id"],
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }

@@ -70,8 +70,10 @@ def _request(services: Services, process: Process, name: str) -> dict:
         return {"plot": "curves", "curves": measured["curves"], "quantity": quantity}
     classes = process.config.get("classes", [])
     numbers = measured["metrics"] or {}
-    if "accuracy" not in numbers:
+    if not numbers.keys() & {"accuracy", "binary_accuracy"}:
         raise Conflict(f"Process {process.id} has no plots: they need a finished classification of labelled images.")
+    if name == CONFUSION_MATRIX and "confusion_matrix" not in numbers:
+        raise Conflict(f"Process {process.id} has no confusion matrix: its images have any number of classes each.")
     if name == CONFUSION_MATRIX:
         return {"plot": CONFUSION_MATRIX, "matrix": numbers["confusion_matrix"], "classes": classes}
     rows = read_rows(process.run.predictions)

@@ -133,16 +133,26 @@ def outputs_csv(
         writer.writerows([row["image"], masks_address + row["mask"], *_flat_scores(row).values()] for row in rows)
     else:
         classes = process.config.get("classes", [])
+        decide = _present_classes if process.config.get("is_multi_label") else _likeliest_class
         has_labels = any("target" in row for row in rows)
         writer.writerow(["image", "prediction", *classes, *["label"] * has_labels])
         for row in rows:
-            label = [classes[row["target"]] if "target" in row else ""] * has_labels
-            writer.writerow([row["image"], _prediction(row["scores"], classes), *row["scores"], *label])
+            label = [_named(row.get("target", []), classes)] * has_labels
+            writer.writerow([row["image"], _named(decide(row["scores"]), classes), *row["scores"], *label])
     return stream.getvalue()
 
 
-def _prediction(scores: list[float], classes: list[str]) -> str:
-    return classes[scores.index(max(scores))]
+def _likeliest_class(scores: list[float]) -> int:
+    return scores.index(max(scores))
+
+
+def _present_classes(scores: list[float]) -> list[int]:
+    return [index for index, score in enumerate(scores) if score >= 0.5]
+
+
+def _named(indexes: int | list[int], classes: list[str]) -> str:
+    """Name a class, or several of them, joined by a semicolon and a blank; none is the empty text."""
+    return "; ".join(classes[index] for index in ([indexes] if isinstance(indexes, int) else indexes))
 
 
 def _flat_scores(row: dict) -> dict[str, float | None]:

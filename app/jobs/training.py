@@ -42,6 +42,8 @@ def _train(config: dict, writer: RunWriter, storage: StorageLayout, settings: Se
     _complete_config(config, writer, engine, dataset)
     network = engine.build(training_config)
     writer.log(f"{training_config.architecture} with {network.parameter_count:,} parameters on {engine.name}")
+    if training_config.is_multi_label:
+        writer.log("Multi-label: an image may have any number of the classes, and each is decided by itself")
     position = _resumed(config, network, folder, writer) if config.get("resumed_from") else None
     if position is None and config["initial_weights_id"] is not None:
         _load_initial(network, training_config, storage, config["initial_weights_id"], writer)

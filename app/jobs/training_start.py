@@ -9,6 +9,7 @@ from app.augment.signatures import moves_pixels
 from app.datasets.checks import check_trainable
 from app.errors import InvalidInput
 from app.jobs import queue
+from app.jobs.allowed_values import allowed_rows
 from app.jobs.checking import refuse_faulty
 from app.jobs.registration import channels_of
 from app.jobs.request_checks import (
@@ -94,13 +95,15 @@ def _resolved(
         description = opened_description(dataset)
         check_trainable(description, task)
     properties = services.database.properties.all()
-    allowed = _own_sizes(trained, properties) + _allowed(services, model, dataset)
+    rows = allowed_rows(services.database, model["id"], dataset["id"], is_multi_label=description.is_multi_label)
+    allowed = _own_sizes(trained, properties) + rows
     resolved = resolve_properties(request.get("properties") or (), properties, allowed, model["architecture"])
     config = TrainingConfig(
         task=task,
         architecture=model["architecture"],
         classes=tuple(description.classes),
         channels=_input_channels(dataset, trained),
+        is_multi_label=description.is_multi_label,
         **resolved.values,
     )
     _check_sizes(config, trained)
@@ -170,12 +173,6 @@ def _check_sizes(config: TrainingConfig, trained: TrainingConfig | None) -> None
             name,
             f"{name}: weights of this model fit the input size of their training only: {own[0]} x {own[1]} pixels.",
         )
-
-
-def _allowed(services: Services, model: Mapping, dataset: Mapping) -> list[dict]:
-    rows = services.database.allowed_properties.find(model_id=model["id"])
-    of_dataset = [row for row in rows if row["dataset_id"] == dataset["id"]]
-    return of_dataset + [row for row in rows if row["dataset_id"] is None]
 
 
 def _check_test_augmentations(config: TrainingConfig) -> None:

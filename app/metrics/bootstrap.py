@@ -42,3 +42,8 @@ def intervals(values: np.ndarray) -> np.ndarray:
 def shown(number: float) -> float | None:
     """Return a number for JSON, which knows no NaN: None."""
     return None if np.isnan(number) else float(number)
+
+
+def shown_bounds(bounds: np.ndarray) -> list[float | None]:
+    """Return lower and upper bound for JSON."""
+    return [shown(bound) for bound in bounds]

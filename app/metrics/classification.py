@@ -8,12 +8,12 @@ from sklearn.metrics import (
     confusion_matrix,
     precision_recall_fscore_support,
     recall_score,
-    roc_auc_score,
 )
 
-from app.metrics.bootstrap import intervals, resample_count, resamples, shown
+from app.metrics.bootstrap import intervals, resample_count, resamples, shown, shown_bounds
 from app.metrics.calibration import Calibration
-from app.metrics.ranking import Ranking
+from app.metrics.ranking import Ranking, area_under_curve
+from app.metrics.ratios import known_mean, ratio
 
 PER_CLASS = ("precision", "sensitivity", "specificity", "f1", "roc_auc")
 OVERALL = ("accuracy", "balanced_accuracy", "macro_f1", "macro_roc_auc", "expected_calibration_error")
@@ -37,28 +37,24 @@ def summarise_classification(probabilities: np.ndarray, targets: np.ndarray, cla
     scores = _values(probabilities, targets)
     matrix = confusion_matrix(targets, probabilities.argmax(axis=1), labels=range(len(classes)))
     count = resample_count(*probabilities.shape)
-    summary = {"images": len(targets), **_named(scores, classes, shown)}
+    summary = {"images": len(targets), **named_scores(scores, OVERALL, classes, shown)}
     for name, images in zip(classes, matrix.sum(axis=1), strict=True):
         summary["per_class"][name]["images"] = int(images)
     return summary | {
         "confusion_matrix": matrix.tolist(),
-        "intervals": _named(_bounds(probabilities, targets, count), classes, _shown_bounds),
+        "intervals": named_scores(_bounds(probabilities, targets, count), OVERALL, classes, shown_bounds),
         "interval_method": f"95 % percentile bootstrap over images, {count} resamples",
     }
 
 
-def _named(scores: dict[str, np.ndarray], classes: Sequence[str], show) -> dict:
+def named_scores(scores: dict[str, np.ndarray], overall: Sequence[str], classes: Sequence[str], show) -> dict:
     """Name what belongs to a class by the class; the last axis of such scores is that of the classes."""
     return {
-        **{name: show(scores[name]) for name in OVERALL},
+        **{name: show(scores[name]) for name in overall},
         "per_class": {
             label: {name: show(scores[name][..., index]) for name in PER_CLASS} for index, label in enumerate(classes)
         },
     }
-
-
-def _shown_bounds(bounds: np.ndarray) -> list[float | None]:
-    return [shown(bound) for bound in bounds]
 
 
 def _values(probabilities: np.ndarray, targets: np.ndarray) -> dict[str, np.ndarray]:
@@ -68,14 +64,14 @@ def _values(probabilities: np.ndarray, targets: np.ndarray) -> dict[str, np.ndar
     precision, sensitivity, f1, _ = precision_recall_fscore_support(targets, decided, labels=labels, zero_division=0.0)
     # The specificity of a class is the sensitivity of "another class".
     specificity = [recall_score(targets != label, decided != label, zero_division=0.0) for label in labels]
-    areas = np.array([_area(targets == label, probabilities[:, label]) for label in labels])
+    areas = np.array([area_under_curve(targets == label, probabilities[:, label]) for label in labels])
     present = np.isin(labels, targets)
     return {
         "accuracy": np.float64(accuracy_score(targets, decided)),
         # scikit-learn's own warns of predicted classes that have no samples, and leaves them out as well.
         "balanced_accuracy": np.mean(sensitivity[present]) if present.any() else np.float64("nan"),
         "macro_f1": np.mean(f1),
-        "macro_roc_auc": _mean(areas),
+        "macro_roc_auc": known_mean(areas),
         "expected_calibration_error": np.float64(Calibration(probabilities, targets).error(np.ones(len(targets)))),
         "precision": precision,
         "sensitivity": sensitivity,
@@ -83,10 +79,6 @@ def _values(probabilities: np.ndarray, targets: np.ndarray) -> dict[str, np.ndar
         "f1": f1,
         "roc_auc": areas,
     }
-
-
-def _area(is_class: np.ndarray, scores: np.ndarray) -> float:
-    return float(roc_auc_score(is_class, scores)) if 0 < is_class.sum() < len(is_class) else float("nan")
 
 
 def _bounds(probabilities: np.ndarray, targets: np.ndarray, count: int) -> dict[str, np.ndarray]:
@@ -102,7 +94,7 @@ def _bounds(probabilities: np.ndarray, targets: np.ndarray, count: int) -> dict[
         errors[number] = calibration.error(weights)
         areas[number] = [ranking.area(weights) for ranking in rankings]
     scores = _scores_of_matrices(matrices)
-    scores |= {"expected_calibration_error": errors, "roc_auc": areas, "macro_roc_auc": _mean(areas)}
+    scores |= {"expected_calibration_error": errors, "roc_auc": areas, "macro_roc_auc": known_mean(areas)}
     return {name: intervals(values) for name, values in scores.items()}
 
 
@@ -112,25 +104,14 @@ def _scores_of_matrices(matrices: np.ndarray) -> dict[str, np.ndarray]:
     hits = np.einsum("rkk->rk", matrices)
     true, decided = matrices.sum(axis=2), matrices.sum(axis=1)
     others = total[:, np.newaxis] - true
-    sensitivity = _ratio(hits, true)
-    f1 = _ratio(2 * hits, true + decided)
+    sensitivity = ratio(hits, true)
+    f1 = ratio(2 * hits, true + decided)
     return {
         "accuracy": hits.sum(axis=1) / total,
-        "balanced_accuracy": _mean(np.where(true > 0, sensitivity, np.nan)),
+        "balanced_accuracy": known_mean(np.where(true > 0, sensitivity, np.nan)),
         "macro_f1": f1.mean(axis=1),
-        "precision": _ratio(hits, decided),
+        "precision": ratio(hits, decided),
         "sensitivity": sensitivity,
-        "specificity": _ratio(others - (decided - hits), others),
+        "specificity": ratio(others - (decided - hits), others),
         "f1": f1,
     }
-
-
-def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
-
-
-def _mean(values: np.ndarray) -> np.ndarray:
-    """Average over the last axis what is known; NaN where nothing is."""
-    known = ~np.isnan(values)
-    with np.errstate(invalid="ignore"):
-        return np.where(known, values, 0.0).sum(axis=-1) / known.sum(axis=-1)

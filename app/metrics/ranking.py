@@ -1,6 +1,12 @@
 """The area under a ROC curve for many weightings of the same samples."""
 
 import numpy as np
+from sklearn.metrics import roc_auc_score
+
+
+def area_under_curve(is_positive: np.ndarray, scores: np.ndarray) -> float:
+    """Return scikit-learn's area under the ROC curve; NaN where all samples are of one kind, which has no curve."""
+    return float(roc_auc_score(is_positive, scores)) if 0 < is_positive.sum() < len(is_positive) else float("nan")
 
 
 class Ranking:

@@ -51,22 +51,34 @@ class CategoricalAccuracy(RunningMetric):
         return float(np.count_nonzero(probabilities.argmax(axis=1) == targets))
 
 
+class BinaryAccuracy(RunningMetric):
+    """Fraction of right decisions, one for each class of each sample; a class is there from a probability of 0.5 on."""
+
+    def _batch_sum(self, probabilities: np.ndarray, targets: np.ndarray) -> float:
+        return float(((probabilities >= 0.5) == targets).mean(axis=1).sum())
+
+
 class MeanAbsoluteError(RunningMetric):
-    """Mean absolute difference of the probabilities `(N, K)` and the one-hot targets, over classes, then samples."""
+    """Mean absolute difference of the probabilities `(N, K)` and the targets (1 or 0), over classes, then samples."""
 
     higher_is_better = False
 
     def _batch_sum(self, probabilities: np.ndarray, targets: np.ndarray) -> float:
-        return float(np.abs(probabilities - np.eye(probabilities.shape[1])[targets]).mean(axis=1).sum())
+        return float(np.abs(probabilities - _as_outputs(targets, probabilities)).mean(axis=1).sum())
 
 
 class MeanSquaredError(RunningMetric):
-    """Mean squared difference of the probabilities `(N, K)` and the one-hot targets, over classes, then samples."""
+    """Mean squared difference of the probabilities `(N, K)` and the targets (1 or 0), over classes, then samples."""
 
     higher_is_better = False
 
     def _batch_sum(self, probabilities: np.ndarray, targets: np.ndarray) -> float:
-        return float(((probabilities - np.eye(probabilities.shape[1])[targets]) ** 2).mean(axis=1).sum())
+        return float(((probabilities - _as_outputs(targets, probabilities)) ** 2).mean(axis=1).sum())
+
+
+def _as_outputs(targets: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Return the targets as `(N, K)`, 1 where a sample has a class: one-hot, or as they are."""
+    return targets if targets.ndim == 2 else np.eye(probabilities.shape[1])[targets]
 
 
 class Dice(RunningMetric):
@@ -93,6 +105,7 @@ def _region_sum(probabilities: np.ndarray, targets: np.ndarray, score: str) -> f
 
 RUNNING_METRICS: dict[str, type[RunningMetric]] = {
     "categorical_accuracy": CategoricalAccuracy,
+    "binary_accuracy": BinaryAccuracy,
     "mean_absolute_error": MeanAbsoluteError,
     "mean_squared_error": MeanSquaredError,
     "dice": Dice,

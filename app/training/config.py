@@ -18,7 +18,8 @@ class TrainingConfig:
     """Everything a training depends on besides the images.
 
     `input_height` and `input_width` are in pixels; `channels` is the depth of the images the network sees;
-    the three augmentation texts are stored as the client wrote them.
+    the three augmentation texts are stored as the client wrote them. With `is_multi_label` an image has any number of
+    the classes, and each is decided by itself.
     """
 
     task: str
@@ -39,6 +40,7 @@ class TrainingConfig:
     validation_augmentations: str = ""
     test_augmentations: str = ""
     engine: str = "torch"
+    is_multi_label: bool = False
 
     @property
     def output_channels(self) -> int:
@@ -95,8 +97,7 @@ def resolve_properties(
             defaults = [row["default_value"] for row in special if row["default_value"] is not None]
             text = defaults[0] if defaults else record["default"]
         try:
-            choices = next((row["allowed_value"] for row in special if row["allowed_value"]), record["values"])
-            values[rule.field] = _read(record, rule, text, choices, architecture)
+            values[rule.field] = _read(record, rule, text, _limits(record, special), architecture)
             texts[record["id"]] = _shown(record, values[rule.field], text)
         except InvalidInput as fault:
             faults.append(fault)
@@ -107,6 +108,11 @@ def resolve_properties(
         places = {name: found for fault in faults for name, found in fault.places.items()}
         raise InvalidInput(faults[0].message, errors, places)
     return ResolvedProperties(values, texts)
+
+
+def _limits(record: Mapping, special: Sequence[Mapping]) -> Mapping:
+    """Return the row whose allowed values hold: the first that has some, else the property's own."""
+    return next((row for row in special if row["allowed_value"]), {"allowed_value": record["values"]})
 
 
 def _shown(record: Mapping, value, text: str | None) -> str | None:
@@ -152,26 +158,26 @@ def _text_of(value) -> str | None:
     return value if isinstance(value, str) else repr(value)
 
 
-def _read(record: Mapping, rule, text: str | None, choices: str | None, architecture: str):
+def _read(record: Mapping, rule, text: str | None, limits: Mapping, architecture: str):
     name = record["name"]
     if rule.choices is not None:
-        return _read_choice(name, rule.choices, text, choices, architecture_of(architecture).task)
+        return _read_choice(name, rule.choices, text, limits, architecture_of(architecture).task)
     if record["type"] == "string":
         parser.parse(text or "", name)
         return text or ""
     return _read_number(name, rule, text, integer=record["type"] == "integer")
 
 
-def _read_choice(name: str, kind: str, text: str | None, choices: str | None, task: str) -> str:
+def _read_choice(name: str, kind: str, text: str | None, limits: Mapping, task: str) -> str:
     value = canonical_choice(kind, text or "")
     fitting = [choice for choice, entry in CHOICES[kind].items() if task in entry.tasks]
-    if choices:
-        listed = {canonical_choice(kind, part) for part in choices.split(",")}
+    if limits["allowed_value"]:
+        listed = {canonical_choice(kind, part) for part in limits["allowed_value"].split(",")}
         fitting = [choice for choice in fitting if choice in listed]
     if value in fitting:
         return value
     names = ", ".join(CHOICES[kind][choice].spellings[0] for choice in fitting)
-    why = "is not known" if value is None else f"does not fit this {task} model"
+    why = "is not known" if value is None else limits.get("why_others_do_not_fit", f"does not fit this {task} model")
     raise InvalidInput.at(name, f"{name}: {_short(text)} {why}; choose one of {names}.")
 
 

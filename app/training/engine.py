@@ -23,8 +23,9 @@ class BatchResult:
 
     Attributes:
         loss: mean over the samples of the batch.
-        probabilities: float32. Classification `(N, classes)`, each row summing to 1. Segmentation
-            `(N, 1, H, W)` foreground probability for at most one class, else `(N, classes, H, W)` summing to 1.
+        probabilities: float32. Classification `(N, classes)`, each row summing to 1; if multi-label, of each class by
+            itself. Segmentation `(N, 1, H, W)` foreground probability for at most one class, else
+            `(N, classes, H, W)` summing to 1.
     """
 
     loss: float
@@ -34,8 +35,9 @@ class BatchResult:
 class Network(Protocol):
     """A built network.
 
-    Images are float32 `(N, C, H, W)`. Targets are int64: class indexes `(N,)` for classification, class maps
-    `(N, H, W)` for segmentation (0 and 1 for at most one class).
+    Images are float32 `(N, C, H, W)`. Targets are int64: class indexes `(N,)` for classification; if multi-label,
+    `(N, classes)` with 1 for each class of a sample; class maps `(N, H, W)` for segmentation (0 and 1 for at most one
+    class).
     """
 
     parameter_count: int

@@ -33,7 +33,8 @@ class Batch:
     Attributes:
         indexes: positions in the dataset's list of images.
         images: float32 `(N, C, H, W)`, whatever their order in memory.
-        targets: int64, `(N,)` class indexes or `(N, H, W)` class maps; None where the split has no labels.
+        targets: int64, `(N,)` class indexes, `(N, classes)` with 1 for each class of a sample if multi-label, or
+            `(N, H, W)` class maps; None where the split has no labels.
     """
 
     indexes: tuple[int, ...]
@@ -91,15 +92,22 @@ class SampleReader:
     def prepared(
         self, index: int, pipeline: Pipeline, generator: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray | int | None]:
-        """Return one sample at the network's size: image `(H, W, C)`, and class map, class index or None.
+        """Return one sample at the network's size: image `(H, W, C)`, and its target as in `Batch`, or None.
 
         The image is uint8, or float32 where the augmentation text has made it so.
         """
         image, mask = self.decoded(index)
         image, mask = pipeline(image, mask, generator)
         image, mask = self._resized(image, mask)
+        return image, mask if self._is_segmentation else self._class_target(index)
+
+    def _class_target(self, index: int) -> np.ndarray | int | None:
         classes = self._description.samples[index].classes
-        return image, mask if self._is_segmentation else (classes[0] if classes else None)
+        if not self._config.is_multi_label:
+            return classes[0] if classes else None
+        if classes is None:
+            return None
+        return np.isin(np.arange(len(self._config.classes)), classes).astype(np.int64)
 
     def _path(self, location: str) -> Path:
         return self._copies.path(resolve(location, self._folder))

@@ -9,6 +9,7 @@ import numpy as np
 from app.datasets.description import Description, Sample
 from app.datasets.images import write_mask
 from app.metrics.classification import summarise_classification
+from app.metrics.multi_label import summarise_multi_label
 from app.metrics.segmentation import decide, foreground_names, region_scores, summarise_segmentation
 from app.runs.layout import RunFolder
 from app.runs.writer import append_row
@@ -88,12 +89,13 @@ class _ScoreRows:
     def __init__(self, reader: SampleReader, description: Description, config: TrainingConfig, run: RunFolder):
         self._description = description
         self._classes = config.classes
+        self._is_multi_label = config.is_multi_label
         self._path = run.predictions
         self._probabilities: list[np.ndarray] = []
-        self._targets: list[int | None] = []
+        self._targets: list[int | list[int] | None] = []
 
     def add(self, index: int, probabilities: np.ndarray) -> None:
-        """Write one row of probabilities `(K,)`, and the index of the true class where one is known."""
+        """Write one row of probabilities `(K,)`, and the index of the true class, or of each, where it is known."""
         sample = self._description.samples[index]
         target = self._target(sample)
         row = {"image": shown_location(sample), "scores": [float(value) for value in probabilities]}
@@ -101,18 +103,33 @@ class _ScoreRows:
         self._probabilities.append(probabilities)
         self._targets.append(target)
 
-    def _target(self, sample: Sample) -> int | None:
-        """Return the weights' class of the same name as the dataset's: the two may list them in other orders."""
-        if sample.classes is None or len(sample.classes) != 1:
+    def _target(self, sample: Sample) -> int | list[int] | None:
+        """Return the weights' class of the same name as the dataset's: the two may list them in other orders.
+
+        With multi-label weights, return each such class; where one of the two does not know a class of the other's,
+        nothing says whether an image has it.
+        """
+        own, known = self._description.classes, self._classes
+        if sample.classes is None:
             return None
-        name = self._description.classes[sample.classes[0]]
-        return self._classes.index(name) if name in self._classes else None
+        if self._is_multi_label:
+            return sorted(known.index(own[index]) for index in sample.classes) if set(own) == set(known) else None
+        if len(sample.classes) != 1:
+            return None
+        name = own[sample.classes[0]]
+        return known.index(name) if name in known else None
 
     def metrics(self) -> dict | None:
         """Return the metrics if every sample has a label among the weights' classes."""
         if not self._targets or None in self._targets:
             return None
-        return summarise_classification(np.stack(self._probabilities), np.array(self._targets), self._classes)
+        probabilities = np.stack(self._probabilities)
+        if not self._is_multi_label:
+            return summarise_classification(probabilities, np.array(self._targets), self._classes)
+        present = np.zeros(probabilities.shape, dtype=bool)
+        for row, target in zip(present, self._targets, strict=True):
+            row[target] = True
+        return summarise_multi_label(probabilities, present, self._classes)
 
 
 class _MaskRows:

@@ -63,6 +63,7 @@ CHOICES = {
     },
     "metric": {
         "categorical_accuracy": Choice(ONLY_CLASSIFICATION, ("CategoricalAccuracy", "accuracy")),
+        "binary_accuracy": Choice(ONLY_CLASSIFICATION, ("BinaryAccuracy",)),
         "mean_absolute_error": Choice(ONLY_CLASSIFICATION, ("MeanAbsoluteError", "MAE")),
         "mean_squared_error": Choice(ONLY_CLASSIFICATION, ("MeanSquaredError", "MSE")),
         "dice": Choice(ONLY_SEGMENTATION, ("Dice",)),
@@ -73,6 +74,12 @@ CHOICES = {
         "adamw": Choice(BOTH, ("AdamW",)),
         "sgd": Choice(BOTH, ("SGD",)),
     },
+}
+
+# What fits a dataset whose images have any number of classes each, by kind; the first is the default.
+MULTI_LABEL_CHOICES = {
+    "loss": ("binary_cross_entropy", "mean_squared_error"),
+    "metric": ("binary_accuracy", "mean_absolute_error", "mean_squared_error"),
 }
 
 

@@ -71,3 +71,22 @@ def test_allowed_properties_of_a_dataset_come_first(client, toolkit):
     assert client.get(address).json == of_model
     assert client.get(f"{address}&dataset_id=1").json == [special, *of_model]
     assert client.get(f"{address}&dataset_id=3").json == of_model
+
+
+def test_a_dataset_of_several_classes_an_image_has_choices_of_its_own(client, toolkit):
+    rows = toolkit.database.allowed_properties
+    dataset = toolkit.database.datasets.add({"name": "Several", "task_id": 1, "is_multi_label": True})
+    address = f"/backend/allowedProperties?model_id=1&dataset_id={dataset['id']}&property_id="
+
+    assert client.get(f"{address}2").json == [
+        {
+            "id": 2,
+            "model_id": 1,
+            "property_id": 2,
+            "dataset_id": dataset["id"],
+            "allowed_value": "BinaryCrossEntropy,MSE",
+            "default_value": "BinaryCrossEntropy",
+        }
+    ]
+    assert client.get(f"{address}5").json[0]["default_value"] == "BinaryAccuracy"
+    assert client.get(f"{address}4").json == rows.find(model_id=1, property_id=4)

@@ -63,3 +63,15 @@ def test_unknown_plots_are_told_what_there_is(client, training, name):
 
 def test_unknown_processes(client):
     assert_error(client.get(f"/backend/processes/{ABSENT_PROCESS}/plots/loss.png"), 404)
+
+
+def test_images_of_several_classes_have_curves_but_no_confusion_matrix(client, toolkit, inference):
+    run = toolkit.storage.run(inference)
+    run.metrics.write_text(json.dumps({"binary_accuracy": 0.5}))
+    rows = [{"image": f"{index}.png", "scores": [0.6, 0.4], "target": [index]} for index in range(2)]
+    run.predictions.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    assert client.get(f"/backend/processes/{inference}/plots/roc.svg").status_code == 200
+    refused = client.get(f"/backend/processes/{inference}/plots/confusion_matrix.svg")
+    assert_error(refused, 409)
+    assert "any number of classes each" in refused.json["message"]

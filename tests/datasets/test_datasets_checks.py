@@ -118,17 +118,15 @@ def test_training_needs_labels():
     assert fault.startswith("split.training has images without a label")
 
 
-def test_training_needs_one_class_an_image():
+def test_training_takes_images_of_any_number_of_classes():
     samples = [*CLASSES, Sample(("c.png",), classes=(0, 1)), Sample(("d.png",), classes=())]
-    [fault] = faults(check_trainable, described(*samples, training=(0, 1), validation=(2, 3)), "classification")
-    assert fault == (
-        "images[2].label names 2 classes (the first of 2 such images); images of one class each are supported so far."
-    )
+    check_trainable(described(*samples, training=(0, 1), validation=(2, 3)), "classification")
+    check_trainable(described(CLASSES[0], samples[3], classes=("ant",), training=(0, 1)), "classification")
 
 
 def test_training_needs_two_classes():
     [fault] = faults(check_trainable, described(CLASSES[0], classes=("ant",), training=(0,)), "classification")
-    assert fault == "classes has 1 names; classification needs at least 2."
+    assert fault == ("classes has 1 names; classification needs at least 2, or images without the one, labelled [].")
 
 
 def test_absent_test_split_names_those_there_are():

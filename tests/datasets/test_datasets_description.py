@@ -40,9 +40,20 @@ def test_summary_counts_samples_and_splits():
         "classes": ["ant", "bee"],
         "sample_count": 5,
         "splits": {"training": 2, "test": 1, "mixed": 2, "empty": 0, "others": 2},
+        "is_multi_label": True,
     }
 
 
 def test_class_counts_are_per_split():
     assert DESCRIPTION.class_counts("training") == [2, 1]
     assert DESCRIPTION.class_counts("test") == [0, 0]
+
+
+def test_images_with_no_class_or_several_make_a_dataset_multi_label():
+    def described(*samples, splits=None):
+        return Description("", "", ("ant", "bee"), (), samples, splits or {})
+
+    one, none, mask = (DESCRIPTION.samples[index] for index in (0, 4, 3))
+    assert described(one, none).is_multi_label
+    assert not described(one, Sample(("f.png",)), mask).is_multi_label
+    assert not described(one, none, splits={"training": (0,)}).is_multi_label

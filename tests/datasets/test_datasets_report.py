@@ -388,3 +388,19 @@ def test_progress_counts_every_sample_once_and_in_order(folder):
     DatasetReport(description, "classification", gauge).make(lambda done, total: seen.append((done, total)))
 
     assert seen == [(count, 10) for count in range(1, 11)]
+
+
+def test_a_few_labels_of_another_form_are_named(folder, noise):
+    for index in range(10, 41):
+        save(folder / f"{index}.png", noise.integers(0, 200, (12, 10)))
+    labels = ["ab"[index % 2] for index in range(40)] + ["[a, b]"]
+    split = f"training: {list(range(20))}, validation: {list(range(20, 41))}"
+
+    few = report_on(folder, described(folder, numbered(41), labels=labels, splits=split))
+    half = report_on(folder, described(folder, numbered(41), labels=["[]"] * 20 + labels[20:], splits=split))
+
+    [problem] = found(few, "multi_label")
+    assert problem["file"] == "40.png" and problem["severity"] == "warning"
+    assert problem["message"].startswith("1 of 41 images have no class or several, '40.png' is one")
+    assert not found(half, "multi_label")
+    assert half["splits"]["validation"]["classes"] == {"a": 11, "b": 11}

@@ -54,6 +54,7 @@ def test_nuclei_are_cut_into_tiles_with_masks(tmp_path):
         "classes": ["nucleus"],
         "sample_count": 64,
         "splits": {"training": 40, "validation": 8, "test": 16},
+        "is_multi_label": False,
     }
     tile = np.s_[64:128, 192:256]  # row 1, column 3
     sample = description.samples[11]

@@ -157,3 +157,13 @@ def test_small_groups_even_out_what_large_ones_leave():
     for seed in range(20):
         splits = divide(samples, USUAL_FRACTIONS, seed=seed, group_by="patient")
         assert [len(indexes) for indexes in splits.values()] == [70, 15, 15]
+
+
+def test_classes_seen_only_in_rare_combinations_get_their_shares():
+    # Class 0 is in every tenth image, each time with others of its own.
+    labels = [(0, 1 + index // 10) if index % 10 == 0 else (41,) for index in range(400)]
+    samples = {index: Sample((f"{index}.png",), label) for index, label in enumerate(labels)}
+    for seed in range(5):
+        splits = divide(samples, USUAL_FRACTIONS, seed=seed)
+        counts = {name: sum(0 in samples[index].classes for index in splits[name]) for name in splits}
+        assert all(abs(counts[name] - 40 * share) <= 2 for name, share in USUAL_FRACTIONS.items())

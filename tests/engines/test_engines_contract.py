@@ -83,6 +83,25 @@ def test_every_segmentation_loss_falls_when_one_batch_is_learned(engine, loss, c
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.parametrize("loss", ["binary_cross_entropy", "mean_squared_error"])
+@pytest.mark.parametrize("count", [1, 4])
+def test_classes_that_exclude_nothing_are_learned_each_by_itself(engine, loss, count):
+    config = changed(CLASSIFICATION, loss=loss, is_multi_label=True, classes=[str(index) for index in range(count)])
+    images, _ = batch_for(config)
+    targets = np.array([[1, 1, 0, 1], [0, 0, 0, 1], [0, 0, 0, 0], [1, 0, 1, 1]])[:, :count]
+    network = engine.build(config)
+    before = network.evaluate_batch(images, targets)
+
+    losses = [network.train_batch(images, targets).loss for _ in range(150)]
+
+    learned = network.predict_batch(images)
+    np.testing.assert_array_equal(learned >= 0.5, targets == 1)
+    assert losses[0] == pytest.approx(before.loss, rel=1e-5) and losses[-1] < losses[0]
+    if loss == "binary_cross_entropy":
+        likelihood = np.where(targets == 1, before.probabilities, 1 - before.probabilities)
+        assert before.loss == pytest.approx(-np.log(likelihood).mean(), rel=1e-5)
+
+
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
 def test_evaluating_learns_nothing_and_training_does(engine, optimizer):
     config = changed(CLASSIFICATION, optimizer=optimizer)

@@ -106,3 +106,17 @@ def test_a_graph_that_is_none_is_refused(engine, tmp_path):
 
     with pytest.raises(JobFailure, match="no ONNX model"):
         engine.build(config_for(), tmp_path / "graph.onnx")
+
+
+def test_classes_that_exclude_nothing_keep_their_own_probabilities(engine, tmp_path):
+    config = changed(CLASSIFICATION, is_multi_label=True, loss="binary_cross_entropy")
+    network, (images, _) = engine.build(config), batch_for(config)
+    network.export_onnx(tmp_path / "model.onnx", {})
+    graph = uploaded(tmp_path / "model.onnx", config)
+
+    back = engine.build(config, graph)
+    back.export_onnx(tmp_path / "again.onnx", {})
+
+    assert_same(engine, network, tmp_path / "model.onnx", images)
+    np.testing.assert_allclose(back.predict_batch(images), network.predict_batch(images), atol=CLOSE)
+    assert_same(engine, network, tmp_path / "again.onnx", images)

@@ -302,3 +302,34 @@ def test_weights_without_a_file_are_a_conflict(services, request_body, projects)
         start_single_inference(
             services, modelweights_id=answer["weight_id"], project_id=projects[0]["id"], image_file=png()
         )
+
+
+@pytest.fixture
+def several(services, data_root):
+    text = (data_root / "set.yml").read_text().replace("0.png, label: a", "0.png, label: [a, b]")
+    (data_root / "several.yml").write_text(text)
+    return register_dataset(services, "Several", 1, str(data_root / "several.yml"))
+
+
+def test_images_of_several_classes_are_trained_without_being_asked_for(services, request_body, several):
+    answer = start_training(services, request_body | {"dataset_id": several["id"]})
+
+    config = read_config(services.storage.run(answer["process_id"]))["training"]
+    assert several["is_multi_label"] and config["is_multi_label"]
+    assert (config["loss"], config["metric"]) == ("binary_cross_entropy", "binary_accuracy")
+    assert services.database.weights.get(answer["weight_id"])["settings"]["2"] == "BinaryCrossEntropy"
+
+
+@pytest.mark.parametrize(("name", "value"), [("Loss_function", "CrossEntropy"), ("Metric", "accuracy")])
+def test_choices_for_one_class_an_image_are_refused_for_several(services, request_body, several, stored, name, value):
+    before = stored()
+
+    with pytest.raises(InvalidInput, match="does not fit images that have any number of classes each; choose one of"):
+        start_training(services, request_body | {"dataset_id": several["id"]} | properties(**{name: value}))
+
+    assert stored() == before
+
+
+def test_choices_for_several_classes_are_refused_for_one(services, request_body):
+    with pytest.raises(InvalidInput, match="does not fit this classification model"):
+        start_training(services, request_body | properties(Metric="BinaryAccuracy"))

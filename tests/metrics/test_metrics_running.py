@@ -75,3 +75,22 @@ def test_an_empty_mask_that_is_predicted_empty_scores_one_and_otherwise_zero(nam
 
 def test_no_sample_gives_nan():
     assert np.isnan(RUNNING_METRICS["dice"]().compute())
+
+
+@pytest.mark.parametrize("step", [37, 10, 1])
+@pytest.mark.parametrize("name", ["binary_accuracy", "mean_absolute_error", "mean_squared_error"])
+def test_metrics_of_independent_classes_are_means_over_samples(name, step):
+    generator = np.random.default_rng(0)
+    probabilities, targets = generator.random((37, 4)), generator.integers(0, 2, (37, 4))
+    metric = RUNNING_METRICS[name]()
+
+    for start in range(0, 37, step):
+        metric.update(probabilities[start : start + step], targets[start : start + step])
+
+    distance = np.abs(probabilities - targets)
+    expected = {
+        "binary_accuracy": np.mean(np.round(probabilities) == targets),
+        "mean_absolute_error": np.mean(distance),
+        "mean_squared_error": np.mean(distance**2),
+    }
+    assert metric.compute() == pytest.approx(expected[name])

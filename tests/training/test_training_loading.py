@@ -183,3 +183,13 @@ def test_a_dataset_larger_than_the_memory_is_read(tmp_path):
     command = [sys.executable, "-c", LARGER_THAN_MEMORY, str(tmp_path)]  # 450 MiB of pixels, 256 MiB of memory
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     assert found.stdout == "600\n", found.stderr
+
+
+def test_targets_of_several_classes_tell_for_each_whether_it_is_there(folder):
+    labels = ["[a, b]", "b", "[]"]
+    lines = [f"  - {{location: {index}.png, label: {label}}}" for index, label in enumerate(labels)]
+    (folder / "set.yml").write_text("classes: [a, b]\nimages:\n" + "\n".join(lines) + "\n")
+
+    [batch] = loader_for(folder, config=config_for(is_multi_label=True), indexes=range(3)).batches(1)
+
+    assert batch.targets.tolist() == [[1, 1], [0, 1], [0, 0]] and batch.targets.dtype == np.int64

@@ -114,3 +114,24 @@ def test_masks_have_the_size_of_their_images_and_their_dice_can_be_computed_agai
             both = np.sum((predicted == label) & (truth == label))
             dice.append(2 * both / (np.sum(predicted == label) + np.sum(truth == label)))
     assert metrics["dice"] == pytest.approx(np.mean(dice), abs=1e-12)
+
+
+def test_multi_label_rows_name_every_class_that_is_there(folder):
+    labels = ["[a, b]", "b", "[]"]
+    lines = [f"  - {{location: {index}.png, label: {label}}}" for index, label in enumerate(labels)]
+    (folder / "set.yml").write_text("classes: [b, a]\nimages:\n" + "\n".join(lines) + "\n")
+
+    _, metrics, rows, _, _ = run(folder, [0, 1, 2], config_for(loss="binary_cross_entropy", is_multi_label=True))
+
+    assert [row["target"] for row in rows] == [[0, 1], [1], []]  # by the order of the weights' classes: a, b
+    decided = np.array([row["scores"] for row in rows]) >= 0.5
+    assert metrics["binary_accuracy"] == pytest.approx(np.mean(decided == [[1, 1], [0, 1], [0, 0]]))
+    assert {name: entry["images"] for name, entry in metrics["per_class"].items()} == {"a": 1, "b": 2}
+
+
+def test_multi_label_weights_are_not_scored_on_a_dataset_that_labels_fewer_classes(folder):
+    config = config_for(loss="binary_cross_entropy", is_multi_label=True, classes=("a", "b", "c"))
+
+    _, metrics, rows, _, _ = run(folder, [0, 1], config)
+
+    assert metrics is None and not any("target" in row for row in rows)

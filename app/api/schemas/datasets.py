@@ -22,6 +22,7 @@ DIGITS = {
     "classes": ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"],
     "sample_count": 1797,
     "splits": {"training": 1257, "validation": 180, "test": 360},
+    "is_multi_label": False,
     "colour_type": "GRAY",
     "version_of": None,
     "split_settings": None,
@@ -50,6 +51,9 @@ class DatasetSchema(ma.Schema):
     sample_count = fields.Integer(metadata={"minimum": 0})
     splits = fields.Dict(
         keys=fields.String(), values=fields.Integer(), metadata={"description": "Samples by the name of their split."}
+    )
+    is_multi_label = fields.Boolean(
+        metadata={"description": "Whether images may have none of the classes, or several: their labels are lists."}
     )
     colour_type = fields.String(allow_none=True)
     version_of = fields.Integer(

@@ -18,7 +18,7 @@ from onnx import ModelProto
 from torch import Tensor, nn
 
 from app.engines.torch_engine import architectures, onnx_export, onnx_graph, onnx_head
-from app.engines.torch_engine.losses import LOSSES, activate, one_hot
+from app.engines.torch_engine.losses import LOSSES, MULTI_LABEL_LOSSES, activate, one_hot
 from app.engines.torch_engine.onnx_import import GraphModule
 from app.errors import JobFailure
 from app.files import write_atomically
@@ -38,7 +38,8 @@ class TorchNetwork:
         self._config = config
         self._graph = graph
         self._device = device
-        self._loss = LOSSES[config.loss]
+        self._is_multi_label = config.is_multi_label
+        self._loss = (MULTI_LABEL_LOSSES if config.is_multi_label else LOSSES)[config.loss]
         self._outputs = config.output_channels
         self._optimizer = OPTIMIZERS[config.optimizer](
             module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
@@ -74,7 +75,7 @@ class TorchNetwork:
         """Return the probabilities of a batch."""
         self._module.eval()
         with torch.inference_mode(), memory_errors():
-            return activate(self._module(self._tensor(images))).float().cpu().numpy()
+            return self._probabilities(self._module(self._tensor(images)))
 
     def save_weights(self, path: Path) -> None:
         """Write the parameters, whole or not at all."""
@@ -127,13 +128,17 @@ class TorchNetwork:
 
     def _forward(self, images: np.ndarray, targets: np.ndarray) -> tuple[Tensor, Tensor]:
         logits = self._module(self._tensor(images))
-        return logits, self._loss(logits, one_hot(self._tensor(targets), self._outputs))
+        wanted = self._tensor(targets)
+        return logits, self._loss(logits, wanted.float() if self._is_multi_label else one_hot(wanted, self._outputs))
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(array).to(self._device)
 
     def _result(self, logits: Tensor, loss: Tensor) -> BatchResult:
-        return BatchResult(loss.item(), activate(logits.detach()).float().cpu().numpy())
+        return BatchResult(loss.item(), self._probabilities(logits.detach()))
+
+    def _probabilities(self, logits: Tensor) -> np.ndarray:
+        return activate(logits, is_multi_label=self._is_multi_label).float().cpu().numpy()
 
 
 class TorchEngine:

@@ -1,7 +1,8 @@
 """The losses of the property table in PyTorch, each a mean over the samples of a batch.
 
 Logits are `(N, K)` or `(N, K, H, W)`; targets are one-hot float32 of the same shape. With K = 1 in segmentation the
-target is the foreground map and the activation a sigmoid, otherwise a softmax over K.
+target is the foreground map and the activation a sigmoid, otherwise a softmax over K. Multi-label targets are 1 for
+each class of a sample, and the activation is a sigmoid.
 """
 
 from collections.abc import Callable
@@ -14,9 +15,9 @@ from torch.nn import functional
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
-def activate(logits: Tensor) -> Tensor:
+def activate(logits: Tensor, *, is_multi_label: bool = False) -> Tensor:
     """Turn logits into probabilities of the same shape."""
-    return torch.sigmoid(logits) if logits.shape[1] == 1 else torch.softmax(logits, dim=1)
+    return torch.sigmoid(logits) if is_multi_label or logits.shape[1] == 1 else torch.softmax(logits, dim=1)
 
 
 def one_hot(targets: Tensor, outputs: int) -> Tensor:
@@ -36,6 +37,11 @@ def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
 def mean_squared_error(logits: Tensor, targets: Tensor) -> Tensor:
     """Mean squared difference of probabilities and one-hot targets over all elements."""
     return functional.mse_loss(activate(logits), targets)
+
+
+def multi_label_squared_error(logits: Tensor, targets: Tensor) -> Tensor:
+    """Mean squared difference of the independent probabilities and the targets over all elements."""
+    return functional.mse_loss(activate(logits, is_multi_label=True), targets)
 
 
 def _region_arguments(logits: Tensor) -> dict:
@@ -66,4 +72,9 @@ LOSSES: dict[str, Loss] = {
     "dice": dice,
     "dice_cross_entropy": dice_cross_entropy,
     "focal": focal,
+}
+
+MULTI_LABEL_LOSSES: dict[str, Loss] = {
+    "binary_cross_entropy": functional.binary_cross_entropy_with_logits,
+    "mean_squared_error": multi_label_squared_error,
 }

@@ -29,12 +29,13 @@ TRACED_BATCH = 2
 
 
 class _WithActivation(nn.Module):
-    def __init__(self, network: nn.Module):
+    def __init__(self, network: nn.Module, *, is_multi_label: bool):
         super().__init__()
         self.network = network
+        self.is_multi_label = is_multi_label
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return activate(self.network(images))
+        return activate(self.network(images), is_multi_label=self.is_multi_label)
 
 
 def export(network: nn.Module, graph: ModelProto | None, config: TrainingConfig) -> ModelProto:
@@ -46,7 +47,7 @@ def export(network: nn.Module, graph: ModelProto | None, config: TrainingConfig)
 
 
 def _traced(network: nn.Module, config: TrainingConfig) -> ModelProto:
-    whole = _WithActivation(copy.deepcopy(network).cpu()).eval()
+    whole = _WithActivation(copy.deepcopy(network).cpu(), is_multi_label=config.is_multi_label).eval()
     images = torch.rand(TRACED_BATCH, config.channels, config.input_height, config.input_width)
     stream = BytesIO()
     with warnings.catch_warnings(), _quiet():
@@ -93,7 +94,7 @@ def _add_activation(model: ModelProto, config: TrainingConfig) -> None:
     """Append what turns logits into probabilities, over the second axis."""
     graph, logits = model.graph, model.graph.output[0].name
     axes = len(graph.output[0].type.tensor_type.shape.dim)
-    if config.output_channels == 1:
+    if config.output_channels == 1 or config.is_multi_label:
         result = add_node(graph, "Sigmoid", [logits], PROBABILITIES)
     elif opset_of(model) >= 13 or axes == 2:
         result = add_node(graph, "Softmax", [logits], PROBABILITIES, axis=1)
