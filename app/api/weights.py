@@ -11,6 +11,7 @@ from app.api.schemas.weights import (
 )
 from app.api.services import services
 from app.jobs.deletion import delete_weights as delete
+from app.jobs.processes import with_origin
 
 blueprint = Blueprint("weights", __name__, description="What trainings leave")
 
@@ -47,9 +48,10 @@ def rename_weights_in_list(body: dict) -> list[dict]:
 def get_weights(weights_id: int) -> dict:
     """Read one record of weights.
 
-    It is there from the start of its training on.
+    It is there from the start of its training on. `replaced_layers` says what was drawn anew where a training started
+    from other weights.
     """
-    return services().database.weights.get(weights_id)
+    return with_origin(services(), services().database.weights.get(weights_id))
 
 
 @blueprint.put("/weights/<id:weights_id>")
@@ -60,7 +62,7 @@ def rename_weights(body: dict, weights_id: int) -> dict:
 
     Only the name changes. The other fields may be sent along, as clients do that edit the whole object.
     """
-    return services().database.weights.update(weights_id, name=body["name"])
+    return with_origin(services(), services().database.weights.update(weights_id, name=body["name"]))
 
 
 @blueprint.delete("/weights/<id:weights_id>")
@@ -78,4 +80,5 @@ def usable_weights(**equals: int) -> list[dict]:
     """Return the matching records of those weights that have a file."""
     toolkit = services()
     records = toolkit.database.weights.find(**equals)
-    return [record for record in records if toolkit.storage.weights(record["id"]).has_weights()]
+    usable = [record for record in records if toolkit.storage.weights(record["id"]).has_weights()]
+    return [with_origin(toolkit, record) for record in usable]

@@ -23,9 +23,13 @@ class _Words(ISeedSequence):
         return self._words
 
 
-def sample_generator(seed: int, epoch: int, index: int) -> np.random.Generator:
-    """Make the generator of one sample in one epoch: results depend on nothing else, order and workers included."""
-    words = blake2b(f"{seed},{epoch},{index}".encode(), digest_size=8 * _WORDS).digest()
+def sample_generator(seed: int, epoch: int, index: int, times: int = 0) -> np.random.Generator:
+    """Make the generator of one sample in one epoch: results depend on nothing else, order and workers included.
+
+    `times` is how often the sample came before in this epoch.
+    """
+    text = f"{seed},{epoch},{index}" + (f",{times}" if times else "")
+    words = blake2b(text.encode(), digest_size=8 * _WORDS).digest()
     return _generator(np.frombuffer(words, "<u8").astype(np.uint64))
 
 

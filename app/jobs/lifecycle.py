@@ -18,7 +18,7 @@ from app.settings import Settings
 
 PR_SET_PDEATHSIG = 1
 MEMORY_ADVICE = {
-    queue.TRAINING: "lower the batch size or the input size",
+    queue.TRAINING: "lower Batch size or the input size, or set Halve batch size to Yes",
     queue.INFERENCE: "end other programs, or use weights that were trained with a smaller batch size",
     queue.CHECK: "end other programs, or lower MAX_IMAGE_PIXELS so that huge images are refused by name",
 }

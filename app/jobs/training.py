@@ -1,6 +1,7 @@
 """The job of a training: from its run folder's config to weights, log and metrics."""
 
 import platform
+from dataclasses import dataclass
 
 from app.datasets.description import Description
 from app.engines import get_engine
@@ -17,6 +18,7 @@ from app.runs.state import FINISHED, STOPPED
 from app.runs.writer import RunWriter
 from app.settings import Settings
 from app.training.checkpoints import read_card, resume
+from app.training.choices import remarks
 from app.training.config import TrainingConfig
 from app.training.engine import Engine, Network
 from app.training.loading import Loader, SampleReader
@@ -32,7 +34,6 @@ def run(process_id: str) -> None:
 
 def _train(config: dict, writer: RunWriter, storage: StorageLayout, settings: Settings) -> tuple[str, str]:
     training_config = TrainingConfig.from_dict(config["training"])
-    folder = storage.weights(config["weights_id"])
     engine = get_engine(training_config.engine)
     writer.log(config["description"])
     report = sound_report(config["dataset"], training_config.task, writer, storage, settings)
@@ -40,22 +41,78 @@ def _train(config: dict, writer: RunWriter, storage: StorageLayout, settings: Se
         return STOPPED, "Stopped before the first epoch, while the dataset was checked; there are no weights"
     dataset = open_dataset(config["dataset"])
     _complete_config(config, writer, engine, dataset)
-    network = engine.build(training_config)
-    writer.log(f"{training_config.architecture} with {network.parameter_count:,} parameters on {engine.name}")
-    if training_config.is_multi_label:
+    for remark in [
+        *engine.advise(training_config),
+        *remarks(training_config, len(dataset.description.split("training"))),
+    ]:
+        writer.log(f"Note: {remark}")
+    task = _Task(config, writer, storage, settings, engine, dataset, report)
+    outcome = None
+    while outcome is None:
+        outcome = _attempt(task)
+    return _ending(outcome, task.training_config, writer)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """All that the attempts at one training share."""
+
+    config: dict
+    writer: RunWriter
+    storage: StorageLayout
+    settings: Settings
+    engine: Engine
+    dataset: OpenedDataset
+    report: dict
+
+    @property
+    def training_config(self) -> TrainingConfig:
+        return TrainingConfig.from_dict(self.config["training"])
+
+    @property
+    def folder(self) -> WeightsFolder:
+        return self.storage.weights(self.config["weights_id"])
+
+
+def _attempt(task: _Task) -> Outcome | None:
+    """Train from the last checkpoint on; None if memory did not suffice, and the next attempt will need less.
+
+    Raises:
+        MemoryError: when batches must not, or cannot, be computed in smaller parts.
+    """
+    try:
+        return _learn(task)
+    except MemoryError:
+        config, parts = task.training_config, task.training_config.batch_parts * 2
+        samples = min(config.batch_size, len(task.dataset.description.split("training")))
+        if config.halve_batch_size == "no" or config.batch_parts >= samples:
+            raise
+    task.config["training"]["batch_parts"] = parts
+    write_json(task.writer.run.config, task.config)
+    task.writer.log(
+        f"Batch size {config.batch_size} does not fit into memory: from here on each batch is computed in {parts} "
+        f"parts of {-(-samples // parts)}, whose gradients are added up; a step still learns from {samples} images"
+    )
+    return None
+
+
+def _learn(task: _Task) -> Outcome:
+    config, writer, dataset = task.training_config, task.writer, task.dataset
+    network = task.engine.build(config)
+    writer.log(f"{config.architecture} with {network.parameter_count:,} parameters on {task.engine.name}")
+    if config.is_multi_label:
         writer.log("Multi-label: an image may have any number of the classes, and each is decided by itself")
-    position = _resumed(config, network, folder, writer) if config.get("resumed_from") else None
-    if position is None and config["initial_weights_id"] is not None:
-        _load_initial(network, training_config, storage, config["initial_weights_id"], writer)
-    copies = LocalCopies(writer.run.inputs, settings, fetched_folder(config["dataset"]))
-    largest, rule = settings.max_image_pixels, mask_rule_of(report)
-    reader = SampleReader(dataset.description, dataset.folder, training_config, copies, largest, rule)
-    training, validation = _loaders(dataset.description, reader, training_config)
+    position = _resumed(task, network)
+    if position is None and task.config["initial_weights_id"] is not None:
+        _load_initial(task, network)
+    copies = LocalCopies(writer.run.inputs, task.settings, fetched_folder(task.config["dataset"]))
+    largest, rule = task.settings.max_image_pixels, mask_rule_of(task.report)
+    reader = SampleReader(dataset.description, dataset.folder, config, copies, largest, rule)
+    training, validation = _loaders(dataset.description, reader, config)
     if validation is None:
         writer.log("The dataset has no labelled validation split: the best weights are chosen on the training split")
-    recorder = TrainingRecorder(writer, folder, training_config, settings.checkpoint_minutes)
-    outcome = train(network, training, validation, training_config, recorder, writer.should_stop, position)
-    return _ending(outcome, training_config, writer)
+    recorder = TrainingRecorder(writer, task.folder, config, task.settings.checkpoint_minutes)
+    return train(network, training, validation, config, recorder, writer.should_stop, position)
 
 
 def _complete_config(config: dict, writer: RunWriter, engine: Engine, dataset: OpenedDataset) -> None:
@@ -81,23 +138,34 @@ def _complete_config(config: dict, writer: RunWriter, engine: Engine, dataset: O
     write_json(writer.run.config, config)
 
 
-def _resumed(config: dict, network: Network, folder: WeightsFolder, writer: RunWriter) -> Position | None:
-    """Load the last checkpoint of the training that this one continues; None where it had saved none."""
-    position = resume(folder, network)
-    where = f"at epoch {position.epoch}, after {position.batches} batches" if position else "from the beginning"
-    writer.log(f"Resumes process {config['resumed_from']} {where}")
+def _resumed(task: _Task, network: Network) -> Position | None:
+    """Load the last checkpoint of the training; None where it has saved none yet."""
+    position = resume(task.folder, network)
+    if position or task.config.get("resumed_from"):
+        where = f"at epoch {position.epoch}, after {position.batches} batches" if position else "from the beginning"
+        task.writer.log(f"Resumes process {task.config.get('resumed_from') or task.config['process_id']} {where}")
     return position
 
 
-def _load_initial(
-    network: Network, config: TrainingConfig, storage: StorageLayout, weights_id: int, writer: RunWriter
-) -> None:
-    """Load the initial weights; only the last layer may be drawn anew, and only when the number of classes differs."""
-    folder = storage.weights(weights_id)
+def _load_initial(task: _Task, network: Network) -> None:
+    """Load the initial weights; only the last layer may be drawn anew, and only when the number of classes differs.
+
+    Raises:
+        JobFailure: when anything else does not fit.
+    """
+    weights_id, config = task.config["initial_weights_id"], task.training_config
+    folder = task.storage.weights(weights_id)
+    before = read_card(folder)
     drawn_anew = network.load_weights(folder.best)
-    if drawn_anew and read_card(folder).output_channels == config.output_channels:
+    layers = sorted({name.rpartition(".")[0] for name in drawn_anew})
+    if len(layers) > (before.output_channels != config.output_channels):
         raise JobFailure(f"Weights {weights_id} do not fit this network: {', '.join(drawn_anew)} differ.")
-    writer.log(f"Started from weights {weights_id}; drawn anew: {', '.join(drawn_anew) or 'nothing'}")
+    why = f", for the classes are {len(config.classes)} and were {len(before.classes)}" if layers else ""
+    task.writer.log(f"Started from weights {weights_id}; drawn anew: {', '.join(layers) or 'nothing'}{why}")
+    if config.freeze_epochs:
+        task.writer.log(f"The encoder stays as it is for the first {config.freeze_epochs} epochs")
+    task.config["replaced_layers"] = layers
+    write_json(task.writer.run.config, task.config)
 
 
 def _loaders(description: Description, reader: SampleReader, config: TrainingConfig) -> tuple[Loader, Loader | None]:
@@ -111,5 +179,7 @@ def _ending(outcome: Outcome, config: TrainingConfig, writer: RunWriter) -> tupl
     if outcome.is_stopped:
         why = ", because the service was shut down" if writer.is_interrupted else ""
         return STOPPED, f"Stopped at epoch {outcome.epoch}/{config.epochs}{why}; best and last weights are kept"
-    best = f"best {config.metric}={outcome.best_value:.3f} at epoch {outcome.best_epoch}"
-    return FINISHED, f"Finished {config.epochs}/{config.epochs} epochs - {best}"
+    judged_by = config.loss if config.keep_best_by == "loss" else config.metric
+    best = f"best {judged_by}={outcome.best_value:.3f} at epoch {outcome.best_epoch}"
+    early = f" - early, for {config.early_stopping_patience} epochs brought nothing better" if outcome.is_early else ""
+    return FINISHED, f"Finished {outcome.epoch}/{config.epochs} epochs{early} - {best}"

@@ -38,7 +38,10 @@ class TrainingRecorder:
         self._writer.log(line)
         self._writer.progress(line, self._fraction, self._eta_seconds, is_kept=True)
         row = {"epoch": scores.epoch, "split": scores.split, "loss": scores.loss, config.metric: scores.metric}
-        append_row(self._folder.metrics, row | {"samples": scores.samples, "seconds": round(scores.seconds, 3)})
+        row |= {"samples": scores.samples, "seconds": round(scores.seconds, 3)}
+        if scores.learning_rate is not None:
+            row["learning_rate"] = scores.learning_rate
+        append_row(self._folder.metrics, row)
 
     def is_checkpoint_due(self) -> bool:
         """Tell whether the last checkpoint is older than it may get."""

@@ -16,6 +16,7 @@ from app.runs.state import FINISHED
 from app.training.config import TrainingConfig, resolve_properties
 from app.zoo.properties import RULES, property_key
 
+LAID_OUT_SCHEDULES = ("cosine", "step")
 REFERENCES = {"project_id": "project", "model_id": "model", "dataset_id": "dataset", "weights_id": "initial weights"}
 
 
@@ -123,11 +124,12 @@ def _resumed_config(
             continue
         field = RULES[key].field
         before, now = getattr(config, field), resolved.values[field]
-        if field == "epochs" and now >= before:
-            continue
-        if now != before:
+        is_fixed = field != "epochs" or config.lr_schedule in LAID_OUT_SCHEDULES
+        if now != before and (is_fixed or now < before):
             was = weights["settings"].get(str(record["id"]))
-            what = "may only grow" if field == "epochs" else "cannot change"
+            what = "may only grow" if not is_fixed else "cannot change"
+            if is_fixed and field == "epochs":
+                what += f", for its LR schedule ({config.lr_schedule}) is laid out for that many"
             faults[record["name"]] = [
                 f"{record['name']}: it is {was!r} in the training that is resumed, and {what}; "
                 f"start a new training with weights_id {weights['id']} for another."

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from app.augment.parser import parse
@@ -22,6 +23,7 @@ from app.jobs.request_checks import (
 )
 from app.jobs.services import Services
 from app.jobs.submission import forget, show_in_project, submit
+from app.training.choices import balanced_weights, check_choices
 from app.training.config import TrainingConfig, resolve_properties
 from app.zoo.architectures import SEGMENTATION, architecture_of
 from app.zoo.properties import RULES, property_key
@@ -108,6 +110,9 @@ def _resolved(
     )
     _check_sizes(config, trained)
     _check_test_augmentations(config)
+    check_choices(config, description, is_fine_tuning=trained is not None)
+    if config.class_weights == "balanced":
+        config = replace(config, loss_weights=balanced_weights(description.class_counts("training")))
     return config, resolved.texts
 
 

@@ -39,7 +39,8 @@ def save_epoch(
         value = position.best_value if is_complete and math.isfinite(position.best_value) else None
         epoch = position.best_epoch if is_complete else position.epoch
         card = {"config": config.to_dict(), "epoch": epoch, "is_complete": is_complete}
-        write_json(folder.card, card | {"metric": config.metric, "value": value})
+        judged_by = config.loss if config.keep_best_by == "loss" else config.metric
+        write_json(folder.card, card | {"metric": judged_by, "value": value})
     network.save_checkpoint(folder.last, position.to_dict())
 
 

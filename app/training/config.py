@@ -19,7 +19,9 @@ class TrainingConfig:
 
     `input_height` and `input_width` are in pixels; `channels` is the depth of the images the network sees;
     the three augmentation texts are stored as the client wrote them. With `is_multi_label` an image has any number of
-    the classes, and each is decided by itself.
+    the classes, and each is decided by itself. An early stopping patience of 0 means never. `loss_weights` has a
+    factor for each class, none where all weigh the same; `batch_parts` is above 1 where a whole batch does not fit
+    into memory.
     """
 
     task: str
@@ -41,6 +43,19 @@ class TrainingConfig:
     test_augmentations: str = ""
     engine: str = "torch"
     is_multi_label: bool = False
+    lr_schedule: str = "constant"
+    warmup_epochs: int = 0
+    early_stopping_patience: int = 0
+    precision: str = "float32"
+    class_weights: str = "none"
+    gradient_accumulation: int = 1
+    devices: str = "auto"
+    loader_workers: int = 1
+    freeze_epochs: int = 0
+    keep_best_by: str = "metric"
+    halve_batch_size: str = "no"
+    loss_weights: tuple[float, ...] = ()
+    batch_parts: int = 1
 
     @property
     def output_channels(self) -> int:
@@ -53,14 +68,14 @@ class TrainingConfig:
 
     def to_dict(self) -> dict:
         """Return the JSON form, with lists for tuples."""
-        return asdict(self) | {"classes": list(self.classes)}
+        return asdict(self) | {"classes": list(self.classes), "loss_weights": list(self.loss_weights)}
 
     @classmethod
     def from_dict(cls, values: Mapping) -> "TrainingConfig":
         """Read `to_dict`'s form; keys of other versions are left out."""
         known = {field.name for field in fields(cls)}
         kept = {name: value for name, value in values.items() if name in known}
-        return cls(**kept | {"classes": tuple(kept["classes"])})
+        return cls(**kept | {name: tuple(kept.get(name, ())) for name in ("classes", "loss_weights")})
 
 
 @dataclass(frozen=True)

@@ -42,15 +42,36 @@ class Network(Protocol):
 
     parameter_count: int
 
-    def train_batch(self, images: np.ndarray, targets: np.ndarray) -> BatchResult:
-        """Make one optimizer step; the result is that of the weights before the step.
+    def set_learning_rate(self, rate: float) -> None:
+        """Take the rate of the next step; until the first time it is the config's."""
+
+    def freeze_encoder(self, *, is_frozen: bool) -> None:
+        """Keep the layers that make features of images as they are, or let them learn, as they do at first."""
+
+    def train_batch(
+        self, images: np.ndarray, targets: np.ndarray, *, share: float = 1.0, is_step: bool = True
+    ) -> BatchResult:
+        """Add the gradient of the batch's mean loss, times `share`, to those that wait; make a step with their sum.
+
+        Batches whose shares are their parts of all samples of the step give the gradient of one large batch.
+
+        Args:
+            images: of the batch.
+            targets: of the batch.
+            share: the batch's part of the samples of the step, 0 to 1.
+            is_step: whether the step is made now, or other batches follow.
+
+        Returns:
+            What the weights before the step make of the batch; the loss is the plain mean, whatever the config's
+            `loss_weights` make of it in the gradient.
 
         Raises:
             JobFailure: when the loss is not finite, naming what to change.
+            MemoryError: when the batch does not fit into memory; the network is of no use then.
         """
 
     def evaluate_batch(self, images: np.ndarray, targets: np.ndarray) -> BatchResult:
-        """Compute loss and probabilities without learning."""
+        """Compute loss and probabilities without learning, in full precision, as `predict_batch` does."""
 
     def predict_batch(self, images: np.ndarray) -> np.ndarray:
         """Return the probabilities as in `BatchResult`."""
@@ -89,6 +110,13 @@ class Engine(Protocol):
 
     def versions(self) -> dict[str, str]:
         """Return the versions of the packages that decide the numbers, by package name."""
+
+    def advise(self, config: TrainingConfig) -> Sequence[str]:
+        """Return what a person should know of the config's devices and precision on this machine.
+
+        Raises:
+            JobFailure: when the devices that the config wants are not there.
+        """
 
     def build(self, config: TrainingConfig, graph: Path | None = None) -> Network:
         """Build the config's architecture with weights drawn from its seed.

@@ -1,5 +1,6 @@
 """From a dataset's files to batches: decode, augment, resize, scale; every sample of a split exactly once an epoch."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -89,6 +90,12 @@ class SampleReader:
             self._cache[index] = image, mask
         return self._cache[index]
 
+    def balanced_chances(self, indexes: Sequence[int]) -> np.ndarray:
+        """Return the chance of each sample to be drawn with which every class is as likely as the others."""
+        classes = [self._description.samples[index].classes for index in indexes]
+        counts = Counter(classes)
+        return np.array([1 / (len(counts) * counts[label]) for label in classes])
+
     def prepared(
         self, index: int, pipeline: Pipeline, generator: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray | int | None]:
@@ -165,6 +172,8 @@ class Loader:
         self._seed = config.seed
         self._has_labels = has_labels
         self._is_shuffled = is_shuffled
+        self._worker_count = config.loader_workers
+        self._chances = reader.balanced_chances(indexes) if is_shuffled and config.class_weights == "sampler" else None
 
     @property
     def sample_count(self) -> int:
@@ -177,12 +186,14 @@ class Loader:
     def batches(self, epoch: int, first: int = 0) -> Iterator[Batch]:
         """Yield every sample once, the last partial batch included, reading a few batches ahead of the network.
 
+        A weighted sampler draws as many samples as there are, some of them more than once and others not at all.
         `first` is the number of batches to leave out, as they are after a resume.
         """
         order = self._order(epoch)[first * self._batch_size :]
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="loader") as executor:
+        with ThreadPoolExecutor(self._worker_count, thread_name_prefix="loader") as executor:
             parts = (order[start : start + self._batch_size] for start in range(0, len(order), self._batch_size))
-            waiting = [executor.submit(self._batch, part, epoch) for part in islice(parts, BATCHES_AHEAD)]
+            ahead = BATCHES_AHEAD + self._worker_count - 1
+            waiting = [executor.submit(self._batch, part, epoch) for part in islice(parts, ahead)]
             try:
                 while waiting:
                     batch = waiting.pop(0).result()
@@ -192,15 +203,25 @@ class Loader:
                 for future in waiting:
                     future.cancel()
 
-    def _order(self, epoch: int) -> list[int]:
+    def _order(self, epoch: int) -> list[tuple[int, int]]:
+        """Return the indexes of the epoch's samples in their order, and how often each came before."""
         if not self._is_shuffled:
-            return list(self._indexes)
-        return np.random.default_rng([self._seed, epoch]).permutation(self._indexes).tolist()
+            return [(index, 0) for index in self._indexes]
+        generator = np.random.default_rng([self._seed, epoch])
+        if self._chances is None:
+            return [(index, 0) for index in generator.permutation(self._indexes).tolist()]
+        seen: Counter[int] = Counter()
+        order = []
+        for index in generator.choice(self._indexes, len(self._indexes), p=self._chances).tolist():
+            order.append((index, seen[index]))
+            seen[index] += 1
+        return order
 
-    def _batch(self, indexes: Sequence[int], epoch: int) -> Batch:
+    def _batch(self, part: Sequence[tuple[int, int]], epoch: int) -> Batch:
+        indexes = [index for index, _ in part]
         samples = [
-            self._reader.prepared(index, self._pipeline, sample_generator(self._seed, epoch, index))
-            for index in indexes
+            self._reader.prepared(index, self._pipeline, sample_generator(self._seed, epoch, index, times))
+            for index, times in part
         ]
         images = _as_batch([image for image, _ in samples])
         targets = np.array([target for _, target in samples], dtype=np.int64) if self._has_labels else None

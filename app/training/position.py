@@ -24,6 +24,8 @@ class Position:
         seconds: spent on them.
         best_epoch: whose weights are the best, 0 before the first epoch's end.
         best_value: what that epoch reached.
+        rate_drops: how often the learning rate was reduced on a plateau.
+        dropped_at: the epoch after which it was last.
     """
 
     epoch: int = 1
@@ -35,6 +37,8 @@ class Position:
     seconds: float = 0.0
     best_epoch: int = 0
     best_value: float = math.nan
+    rate_drops: int = 0
+    dropped_at: int = 0
 
     def begin(self, epoch: int, split: str) -> None:
         """Go to the first batch of a split."""

@@ -31,7 +31,7 @@ BOTH = frozenset({CLASSIFICATION, SEGMENTATION})
 ONLY_CLASSIFICATION = frozenset({CLASSIFICATION})
 ONLY_SEGMENTATION = frozenset({SEGMENTATION})
 
-# By property name in lower case. Augmentation texts have no limit here: the augmentation parser has its own.
+# By property name in lower case, blanks for hyphens. Augmentation texts have no limit here: their parser has its own.
 RULES = {
     "learning rate": Rule("learning_rate", above=0, maximum=100),
     "loss function": Rule("loss", choices="loss"),
@@ -46,9 +46,24 @@ RULES = {
     "optimizer": Rule("optimizer", choices="optimizer"),
     "weight decay": Rule("weight_decay", minimum=0, maximum=10),
     "seed": Rule("seed", minimum=0, maximum=2**32 - 1),
+    "lr schedule": Rule("lr_schedule", choices="lr_schedule"),
+    "warm up epochs": Rule("warmup_epochs", minimum=0, maximum=100_000),
+    "early stopping patience": Rule("early_stopping_patience", minimum=0, maximum=100_000),
+    "precision": Rule("precision", choices="precision"),
+    "class weights": Rule("class_weights", choices="class_weights"),
+    "gradient accumulation": Rule("gradient_accumulation", minimum=1, maximum=65_536),
+    "devices": Rule("devices", choices="devices"),
+    "loader workers": Rule("loader_workers", minimum=1, maximum=64),
+    "freeze epochs": Rule("freeze_epochs", minimum=0, maximum=100_000),
+    "keep best by": Rule("keep_best_by", choices="keep_best_by"),
+    "halve batch size": Rule("halve_batch_size", choices="answer"),
 }
 
-NAME_SYNONYMS = {"augmentations": "training augmentations"}
+NAME_SYNONYMS = {
+    "augmentations": "training augmentations",
+    "warmup epochs": "warm up epochs",
+    "learning rate schedule": "lr schedule",
+}
 
 # Spellings of D3.5, then of the later toolkit; compared without case, blanks, `_` and `-`.
 CHOICES = {
@@ -74,6 +89,36 @@ CHOICES = {
         "adamw": Choice(BOTH, ("AdamW",)),
         "sgd": Choice(BOTH, ("SGD",)),
     },
+    "lr_schedule": {
+        "constant": Choice(BOTH, ("Constant",)),
+        "cosine": Choice(BOTH, ("Cosine",)),
+        "step": Choice(BOTH, ("Step",)),
+        "plateau": Choice(BOTH, ("ReduceOnPlateau",)),
+    },
+    "precision": {
+        "float32": Choice(BOTH, ("Float32",)),
+        "mixed": Choice(BOTH, ("Mixed",)),
+    },
+    "class_weights": {
+        "none": Choice(BOTH, ("None",)),
+        "balanced": Choice(BOTH, ("Balanced",)),
+        "sampler": Choice(BOTH, ("Sampler",)),
+    },
+    "devices": {
+        "auto": Choice(BOTH, ("Auto",)),
+        "cpu": Choice(BOTH, ("CPU",)),
+        "gpu": Choice(BOTH, ("GPU", "1GPU")),
+        "two_gpus": Choice(BOTH, ("2GPUs",)),
+        "four_gpus": Choice(BOTH, ("4GPUs",)),
+    },
+    "keep_best_by": {
+        "metric": Choice(BOTH, ("Metric",)),
+        "loss": Choice(BOTH, ("Loss",)),
+    },
+    "answer": {
+        "no": Choice(BOTH, ("No", "false")),
+        "yes": Choice(BOTH, ("Yes", "true")),
+    },
 }
 
 # What fits a dataset whose images have any number of classes each, by kind; the first is the default.
@@ -85,7 +130,7 @@ MULTI_LABEL_CHOICES = {
 
 def property_key(name: str) -> str:
     """Return the key in `RULES` that a client's spelling of a property name stands for (known or not)."""
-    key = " ".join(name.replace("_", " ").lower().split())
+    key = " ".join(name.replace("_", " ").replace("-", " ").lower().split())
     return NAME_SYNONYMS.get(key, key)
 
 

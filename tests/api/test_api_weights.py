@@ -2,7 +2,7 @@
 
 from api_sandbox import assert_error
 
-FIELDS = ["id", "name", "logfile", "model_id", "task_id", "dataset_id", "pretrained_on", "celery_id"]
+FIELDS = ["id", "name", "logfile", "model_id", "task_id", "dataset_id", "pretrained_on", "celery_id", "replaced_layers"]
 
 
 def test_weights_are_read_from_the_start_and_listed_from_their_first_file(client, toolkit, training):

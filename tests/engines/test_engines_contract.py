@@ -6,6 +6,7 @@ import pytest
 from app.engines import get_engine, installed_engines
 from app.errors import JobFailure
 from app.training.config import TrainingConfig
+from app.zoo.architectures import ARCHITECTURES
 
 CLASSIFICATION = TrainingConfig(
     task="classification", architecture="lenet", classes=("a", "b", "c"), channels=1, learning_rate=1e-3,
@@ -174,6 +175,147 @@ def test_a_checkpoint_continues_bit_for_bit(engine, tmp_path):
 
     assert position == {"epoch": 2}
     np.testing.assert_array_equal(resumed.predict_batch(images), straight.predict_batch(images))
+
+
+def learned(config, *batches):
+    """Return the predictions after one step from the weights of the seed."""
+    network = config_engine(config).build(config)
+    for number, (images, targets, share) in enumerate(batches, start=1):
+        network.train_batch(images, targets, share=share, is_step=number == len(batches))
+    return network.predict_batch(batch_for(config)[0])
+
+
+def config_engine(config):
+    return get_engine(config.engine)
+
+
+@pytest.mark.parametrize("config", [CLASSIFICATION, SEGMENTATION], ids=["classification", "segmentation"])
+@pytest.mark.parametrize("sizes", [(3, 1), (1, 1, 1, 1)])
+def test_gradients_that_are_added_up_are_those_of_one_large_batch(engine, config, sizes):
+    config = changed(config, optimizer="sgd", learning_rate=0.1, engine=engine.name)
+    images, targets = batch_for(config)
+    ends = np.cumsum(sizes)
+    parts = [
+        (images[end - size : end], targets[end - size : end], size / 4) for size, end in zip(sizes, ends, strict=True)
+    ]
+
+    together = learned(config, (images, targets, 1.0))
+
+    np.testing.assert_allclose(learned(config, *parts), together, atol=2e-5)
+    assert np.abs(learned(config, parts[0]) - together).max() > 1e-4
+
+
+@pytest.mark.parametrize("config", [CLASSIFICATION, SEGMENTATION], ids=["classification", "segmentation"])
+def test_a_batch_that_is_computed_in_parts_gives_the_same(engine, config):
+    config = changed(config, optimizer="sgd", learning_rate=0.1)
+    images, targets = batch_for(config)
+    whole, parts = engine.build(config), engine.build(changed(config, batch_parts=3))
+
+    for network in (whole, parts):
+        network.first = network.train_batch(images, targets)
+
+    assert parts.first.loss == pytest.approx(whole.first.loss, rel=1e-5)
+    np.testing.assert_allclose(parts.first.probabilities, whole.first.probabilities, atol=1e-5)
+    np.testing.assert_allclose(parts.predict_batch(images), whole.predict_batch(images), atol=2e-5)
+    assert parts.evaluate_batch(images, targets).loss == pytest.approx(
+        whole.evaluate_batch(images, targets).loss, rel=1e-4
+    )
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "mean_squared_error", "binary_cross_entropy"])
+def test_class_weights_scale_the_gradient_and_not_the_reported_loss(engine, loss):
+    config = changed(CLASSIFICATION, optimizer="sgd", learning_rate=0.1, loss=loss, engine=engine.name)
+    images, _ = batch_for(config)
+    targets = np.array([0, 0, 1, 2])
+    weighted = changed(config, loss_weights=[2.0, 0.5, 1.0])
+    plain = engine.build(config).train_batch(images, targets)
+    each = [(images[[index]], targets[[index]], weight / 4) for index, weight in enumerate([2.0, 2.0, 0.5, 1.0])]
+
+    np.testing.assert_allclose(learned(weighted, (images, targets, 1.0)), learned(config, *each), atol=2e-5)
+    assert engine.build(weighted).train_batch(images, targets).loss == pytest.approx(plain.loss, rel=1e-5)
+
+
+@pytest.mark.parametrize("config", [CLASSIFICATION, SEGMENTATION], ids=["classification", "segmentation"])
+def test_mixed_precision_learns_and_predicts_in_full_precision(engine, config):
+    mixed, images_and_targets = changed(config, precision="mixed"), batch_for(config)
+    network = engine.build(mixed)
+    np.testing.assert_array_equal(
+        network.predict_batch(images_and_targets[0]), engine.build(config).predict_batch(images_and_targets[0])
+    )
+
+    losses = [network.train_batch(*images_and_targets).loss for _ in range(12)]
+
+    assert losses[0] == pytest.approx(engine.build(config).train_batch(*images_and_targets).loss, rel=0.02)
+    assert losses[-1] < losses[0]
+    assert losses[0] != engine.build(config).train_batch(*images_and_targets).loss
+
+
+def test_a_learning_rate_counts_from_the_next_step_on(engine):
+    images, targets = batch_for(CLASSIFICATION)
+    network = engine.build(changed(CLASSIFICATION, optimizer="sgd"))
+    before = network.predict_batch(images)
+
+    network.set_learning_rate(0.0)
+    network.train_batch(images, targets)
+    np.testing.assert_array_equal(network.predict_batch(images), before)
+
+    network.set_learning_rate(0.1)
+    network.train_batch(images, targets)
+    assert np.abs(network.predict_batch(images) - before).max() > 0
+
+
+@pytest.mark.parametrize("architecture", ["lenet", "resnet18"])
+def test_a_frozen_encoder_stays_as_it_is_and_learns_again_when_it_is_let(engine, architecture, tmp_path):
+    import torch
+
+    config = changed(CLASSIFICATION, architecture=architecture, input_height=32, input_width=32)
+    images, targets = batch_for(config)
+    network = engine.build(config)
+
+    def learn():
+        network.train_batch(images, targets)
+        network.save_weights(tmp_path / "weights")
+        return torch.load(tmp_path / "weights", weights_only=True)["weights"]
+
+    def changed_names(before, after):
+        return {name for name in before if not torch.equal(before[name], after[name])}
+
+    network.save_weights(tmp_path / "weights")
+    first = torch.load(tmp_path / "weights", weights_only=True)["weights"]
+    encoder = {name for name in first if name.startswith(ARCHITECTURES[architecture].encoder)}
+    network.freeze_encoder(is_frozen=True)
+    frozen = learn()
+    assert changed_names(first, frozen) == set(first) - encoder
+    network.freeze_encoder(is_frozen=False)
+    assert changed_names(frozen, learn()) == set(first)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"optimizer": "sgd"}, {"optimizer": "adamw"}, {"precision": "mixed"}],
+    ids=["momentum", "AdamW", "mixed precision"],
+)
+def test_a_checkpoint_between_two_batches_of_a_step_continues_bit_for_bit(engine, tmp_path, values):
+    config = changed(CLASSIFICATION, **values)
+    images, targets = batch_for(config)
+    straight = engine.build(config)
+    straight.train_batch(images, targets)
+    straight.train_batch(images[:3], targets[:3], share=0.75, is_step=False)
+    straight.save_checkpoint(tmp_path / "last", {})
+
+    resumed = engine.build(changed(config, seed=99))
+    resumed.load_checkpoint(tmp_path / "last")
+
+    for network in (straight, resumed):
+        network.train_batch(images[3:], targets[3:], share=0.25)
+    np.testing.assert_array_equal(resumed.predict_batch(images), straight.predict_batch(images))
+
+
+def test_devices_that_are_not_there_are_refused(engine):
+    assert engine.advise(CLASSIFICATION) == []
+    engine.build(changed(CLASSIFICATION, devices="four_gpus"))  # as an inference elsewhere does
+    with pytest.raises(JobFailure, match=r"Devices: 4 GPUs asked for, but this worker has .*; choose Auto or CPU"):
+        engine.advise(changed(CLASSIFICATION, devices="four_gpus"))
 
 
 def test_a_file_that_holds_no_weights_is_refused_by_its_name(engine, tmp_path):

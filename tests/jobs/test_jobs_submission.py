@@ -75,6 +75,21 @@ def test_a_training_is_stored_queued_and_described(services, request_body, setti
     assert services.database.projects.get(1)["modelweights_id"] == answer["weight_id"]
 
 
+def test_balanced_class_weights_are_in_the_config(services, data_root, request_body):
+    (data_root / "rare.yml").write_text(
+        "classes: [a, b]\nimages:\n" + "".join(f"  - {{location: {index}.png, label: {label}}}\n"
+        for index, label in enumerate("abbb")) + "split: {training: [0, 1, 2, 3]}\n"
+    )  # fmt: skip
+    dataset = register_dataset(services, "Rare", 1, str(data_root / "rare.yml"))
+
+    answer = start_training(
+        services, request_body | {"dataset_id": dataset["id"]} | properties(Class_weights="Balanced")
+    )
+
+    config = read_config(services.storage.run(answer["process_id"]))["training"]
+    assert config["loss_weights"] == pytest.approx([2, 2 / 3])
+
+
 def test_the_queue_holds_the_process_id_and_nothing_else_that_could_run(services, request_body, redis_url):
     answer = start_training(services, request_body)
 
@@ -94,6 +109,10 @@ def test_the_queue_holds_the_process_id_and_nothing_else_that_could_run(services
         ({"model_id": 2}, "dataset_id", "choose ones of the same task"),
         ({"project_id": 2}, "project_id", "choose ones of the same task"),
         (properties(Epochs="x"), "Epochs", "give a whole number"),
+        (properties(Freeze_epochs=1), "Freeze epochs", "nothing to freeze"),
+        (properties(Early_stopping_patience=2), "Early stopping patience", "no labelled validation split"),
+        (properties(Devices="TPU"), "Devices", "choose one of Auto, CPU, GPU"),
+        (properties(**{"Warm-up epochs": 50}), "Warm-up epochs", "leave none with the full rate"),
         (properties(Augmentations="AugRotate"), "Training augmentations", "angle"),
     ],
 )

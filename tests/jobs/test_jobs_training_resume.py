@@ -93,6 +93,19 @@ def test_epochs_may_grow(services, stopped):
     assert services.database.weights.get(answer["weight_id"])["settings"]["3"] == "9"
 
 
+@pytest.mark.parametrize(("schedule", "may_grow"), [("Constant", True), ("ReduceOnPlateau", True), ("Cosine", False)])
+def test_epochs_cannot_grow_where_the_schedule_is_laid_out_for_them(services, request_body, schedule, may_grow):
+    answer = start_training(services, request_body | properties(Epochs="5", LR_schedule=schedule))
+    stop(services, answer["process_id"])
+    request = {"resume": answer["process_id"], **properties(Epochs="6")}
+
+    if may_grow:
+        resume_training(services, request)
+        return
+    with pytest.raises(InvalidInput, match="cannot change, for its LR schedule"):
+        resume_training(services, request)
+
+
 def test_a_finished_training_goes_on_only_with_more_epochs(services, request_body):
     answer = start_training(services, request_body | properties(Epochs="3"))
     finished(services, answer, 3)

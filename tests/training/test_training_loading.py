@@ -193,3 +193,36 @@ def test_targets_of_several_classes_tell_for_each_whether_it_is_there(folder):
     [batch] = loader_for(folder, config=config_for(is_multi_label=True), indexes=range(3)).batches(1)
 
     assert batch.targets.tolist() == [[1, 1], [0, 1], [0, 0]] and batch.targets.dtype == np.int64
+
+
+def test_the_number_of_workers_changes_no_batch(folder):
+    def batches(count):
+        config = config_for(training_augmentations=ROTATE, batch_size=2, loader_workers=count)
+        return list(loader_for(folder, config=config, is_shuffled=True).batches(1))
+
+    for one, other in zip(batches(1), batches(4), strict=True):
+        assert one.indexes == other.indexes
+        np.testing.assert_array_equal(one.images, other.images)
+
+
+def test_the_sampler_draws_every_class_as_often_and_as_many_samples_as_there_are(folder):
+    rare = [0, 1, 3, 5, 7, 9]  # image 0 is the only one of class a
+    loader = loader_for(folder, config=config_for(class_weights="sampler"), indexes=rare, is_shuffled=True)
+
+    epochs = [[index for batch in loader.batches(epoch) for index in batch.indexes] for epoch in range(200)]
+
+    assert {len(epoch) for epoch in epochs} == {6}
+    assert np.mean([epoch.count(0) for epoch in epochs]) == pytest.approx(3, abs=0.3)
+    assert epochs[0] != epochs[1]
+    assert epochs[0] == [index for batch in loader.batches(0) for index in batch.indexes]
+    assert [index for batch in loader.batches(0, first=1) for index in batch.indexes] == epochs[0][4:]
+
+
+def test_a_sample_that_is_drawn_again_is_augmented_anew(folder):
+    Image.fromarray(np.arange(80, dtype=np.uint8).reshape(8, 10)).save(folder / "0.png")
+    config = config_for(class_weights="sampler", training_augmentations=ROTATE, batch_size=6)
+    (batch,) = loader_for(folder, config=config, indexes=[0, 1, 3, 5, 7, 9], is_shuffled=True).batches(1)
+
+    first, second = np.flatnonzero(np.array(batch.indexes) == 0)[:2]
+
+    assert np.abs(batch.images[first] - batch.images[second]).max() > 0

@@ -86,6 +86,43 @@ def test_a_stop_is_obeyed_at_the_next_step_and_the_network_is_saved(folder, step
     assert notes.saves[-1][0].epoch == epoch and notes.saves[-1][1:] == (is_best, False)
 
 
+def test_the_best_epoch_may_be_that_of_the_lowest_loss(folder):
+    outcome, notes, _ = run(folder, epochs=6, keep_best_by="loss", learning_rate=0.02)
+
+    losses = [scores.loss for scores in notes.scores if scores.split == "validation"]
+    assert (outcome.best_epoch, outcome.best_value) == (losses.index(min(losses)) + 1, min(losses))
+
+
+def test_patience_ends_a_training_that_brings_nothing_better(folder):
+    outcome, notes, _ = run(folder, epochs=50, early_stopping_patience=3, learning_rate=1e-9)
+
+    assert (outcome.epoch, outcome.is_early, outcome.is_stopped) == (outcome.best_epoch + 3, True, False)
+    assert notes.saves[-1][0].epoch == outcome.epoch + 1
+    assert not run(folder, epochs=4, early_stopping_patience=4, learning_rate=1e-9)[0].is_early
+
+
+def test_a_plateau_reduces_the_rate(folder):
+    _, notes, _ = run(folder, epochs=12, lr_schedule="plateau", learning_rate=1e-9)
+
+    rates = [scores.learning_rate for scores in notes.scores if scores.split == "training"]
+    assert rates == [1e-9] * 6 + [5e-10] * 5 + [2.5e-10]
+
+
+def test_the_rate_of_each_step_and_the_steps_are_those_of_accumulated_batches(folder):
+    _, notes, _ = run(folder, epochs=2, batch_size=2, gradient_accumulation=3, warmup_epochs=1)
+
+    # Seven samples are four batches, so two steps: of six samples, and of one.
+    assert [scores.learning_rate for scores in notes.scores if scores.split == "training"] == [1e-3, 1e-3]
+
+
+def test_accumulated_batches_learn_as_large_ones(folder):
+    _, large, _ = run(folder, epochs=3, batch_size=6, optimizer="sgd")
+    _, small, _ = run(folder, epochs=3, batch_size=2, gradient_accumulation=3, optimizer="sgd")
+
+    for one, other in zip(large.scores, small.scores, strict=True):
+        assert other.loss == pytest.approx(one.loss, rel=1e-4)
+
+
 def test_the_progress_line_says_all_that_a_person_wants(folder):
     _, notes, _ = run(folder)
 

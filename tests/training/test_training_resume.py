@@ -46,6 +46,32 @@ def test_a_training_that_is_stopped_at_every_batch_comes_to_the_same_end(folder,
     assert_same(results(weights), straight)
 
 
+ALL_AT_ONCE = {
+    "batch_size": 2, "gradient_accumulation": 3, "lr_schedule": "cosine", "warmup_epochs": 1, "optimizer": "sgd",
+    "class_weights": "sampler", "freeze_epochs": 2, "keep_best_by": "loss", "precision": "mixed", "batch_parts": 2,
+    "architecture": "densenet121", "input_height": 32, "input_width": 32, "epochs": 3,
+}  # fmt: skip
+
+
+def test_every_property_survives_a_stop(folder, tmp_path):
+    run(folder, tmp_path / "straight", **ALL_AT_ONCE)
+    while run(folder, tmp_path / "stopped", stop_after=4, **ALL_AT_ONCE).is_stopped:
+        pass
+
+    assert_same(results(tmp_path / "stopped"), results(tmp_path / "straight"))
+
+
+def test_patience_is_counted_on(folder, tmp_path):
+    values = {"epochs": 30, "early_stopping_patience": 4, "learning_rate": 1e-9, "lr_schedule": "constant"}
+    straight = run(folder, tmp_path / "straight", **values)
+    while (outcome := run(folder, tmp_path / "stopped", stop_after=7, **values)).is_stopped:
+        pass
+
+    assert outcome == straight and outcome.is_early
+    assert_same(results(tmp_path / "stopped"), results(tmp_path / "straight"))
+    assert run(folder, tmp_path / "stopped", **values) == straight
+
+
 def test_more_epochs_give_what_they_would_have_given_at_once(folder, tmp_path):
     run(folder, tmp_path / "at once", epochs=6)
     run(folder, tmp_path / "more", epochs=3)

@@ -14,6 +14,7 @@ WEIGHTS = {
     "dataset_id": 1,
     "pretrained_on": None,
     "celery_id": "ec63b923-850a-4d1d-aa24-e9d54a942c1b",
+    "replaced_layers": None,
 }
 RENAMED = {"id": 3, "name": "my best one"}
 KEPT = {"description": "Clients may send it back; it stays as it is."}
@@ -34,6 +35,14 @@ class WeightsSchema(ma.Schema):
         allow_none=True,
         metadata={"description": "The process id of the training, under the name that the toolkit's GUI reads."},
     )
+    replaced_layers = fields.List(
+        fields.String(),
+        allow_none=True,
+        metadata={
+            "description": "The layers that did not fit the weights of `pretrained_on` and were drawn anew, as the "
+            "last one is when the number of classes differs; null until that is known, and for a training from scratch."
+        },
+    )
 
 
 class WeightsFilterSchema(ma.Schema):
@@ -51,6 +60,7 @@ class WeightsChangeSchema(ma.Schema):
     dataset_id = Id(allow_none=True, metadata=KEPT)
     pretrained_on = Id(allow_none=True, metadata=KEPT)
     celery_id = Text(longest=64, shortest=0, allow_none=True, metadata=KEPT)
+    replaced_layers = fields.List(fields.String(), allow_none=True, metadata=KEPT)
 
 
 class WeightsPathChangeSchema(WeightsChangeSchema):

@@ -3,8 +3,9 @@
 import math
 import os
 import pickle
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile, is_zipfile
@@ -18,64 +19,118 @@ from onnx import ModelProto
 from torch import Tensor, nn
 
 from app.engines.torch_engine import architectures, onnx_export, onnx_graph, onnx_head
+from app.engines.torch_engine.devices import advise, find_devices, half_precision
 from app.engines.torch_engine.losses import LOSSES, MULTI_LABEL_LOSSES, activate, one_hot
 from app.engines.torch_engine.onnx_import import GraphModule
+from app.engines.torch_engine.optimisation import Optimisation
 from app.errors import JobFailure
 from app.files import write_atomically
 from app.training.config import TrainingConfig
 from app.training.engine import BatchResult
 
-OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
+# What torch, the C++ library and the GPU's libraries say, each in its own way.
+OUT_OF_MEMORY = (
+    "can't allocate memory",
+    "not enough memory",
+    "bad_alloc",
+    "bad allocation",
+    "ALLOC_FAILED",
+    "out of memory",
+)
 
 
 class TorchNetwork:
     """A `torch.nn.Module` with its loss and optimizer; see `app.training.engine.Network` for the arrays."""
 
     def __init__(
-        self, module: nn.Module, config: TrainingConfig, device: torch.device, graph: ModelProto | None = None
+        self,
+        module: nn.Module,
+        config: TrainingConfig,
+        devices: Sequence[torch.device],
+        graph: ModelProto | None = None,
     ):
-        self._module = module.to(device)
         self._config = config
         self._graph = graph
-        self._device = device
+        self._device = devices[0]
+        self._module = module.to(self._device)
+        self._compute = nn.DataParallel(module, list(devices)) if len(devices) > 1 else module
         self._is_multi_label = config.is_multi_label
         self._loss = (MULTI_LABEL_LOSSES if config.is_multi_label else LOSSES)[config.loss]
         self._outputs = config.output_channels
-        self._optimizer = OPTIMIZERS[config.optimizer](
-            module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-        )
+        self._class_weights = torch.tensor(config.loss_weights, device=self._device)
+        self._part_count = config.batch_parts
+        self._half_precision = half_precision(config, self._device)
+        self._optimisation = Optimisation(module, config, self._device, self._half_precision)
         self.parameter_count = sum(parameter.numel() for parameter in module.parameters())
 
-    def train_batch(self, images: np.ndarray, targets: np.ndarray) -> BatchResult:
-        """Make one optimizer step."""
-        with memory_errors():
-            return self._step(images, targets)
+    def set_learning_rate(self, rate: float) -> None:
+        """Take the rate of the next step."""
+        self._optimisation.set_learning_rate(rate)
 
-    def _step(self, images: np.ndarray, targets: np.ndarray) -> BatchResult:
-        self._module.train()
-        logits, loss = self._forward(images, targets)
+    def freeze_encoder(self, *, is_frozen: bool) -> None:
+        """Keep the encoder as it is, or let it learn."""
+        self._optimisation.freeze_encoder(is_frozen=is_frozen)
+
+    def train_batch(
+        self, images: np.ndarray, targets: np.ndarray, *, share: float = 1.0, is_step: bool = True
+    ) -> BatchResult:
+        """Add the gradient of a batch, and make an optimizer step."""
+        self._optimisation.prepare()
+        with memory_errors():
+            result = self._by_parts(partial(self._learn, share / len(images)), images, targets)
+            if is_step:
+                self._optimisation.step()
+        return result
+
+    def _learn(self, share: float, images: np.ndarray, targets: np.ndarray) -> BatchResult:
+        """Add the gradient of some samples, `share` being what each of them has in the step."""
+        with torch.autocast(self._device.type, self._half_precision, enabled=self._half_precision is not None):
+            logits = self._compute(self._tensor(images)).float()
+        loss, objective = self._loss_and_objective(logits, self._tensor(targets))
         if not math.isfinite(loss.item()):
             raise JobFailure(
                 f"The loss became {loss.item()}: the training diverged; "
                 "lower the learning rate, or check the images' value range."
             )
-        loss.backward()
-        self._optimizer.step()
-        self._optimizer.zero_grad(set_to_none=True)
+        self._optimisation.add_gradient(objective * (share * len(images)))
         return self._result(logits, loss)
+
+    def _loss_and_objective(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the mean loss, and what is minimised: the same, with a weight for each sample's class."""
+        wanted = self._wanted(targets)
+        if not len(self._class_weights):
+            loss = self._loss(logits, wanted)
+            return loss, loss
+        each = torch.vmap(lambda sample, target: self._loss(sample[None], target[None]))(logits, wanted)
+        return each.mean(), (each * self._class_weights[targets]).mean()
+
+    def _by_parts(
+        self, compute: Callable[[np.ndarray, np.ndarray], BatchResult], images: np.ndarray, targets: np.ndarray
+    ) -> BatchResult:
+        """Compute a batch in the parts that fit into memory, and put their results together."""
+        results = [compute(images[part], targets[part]) for part in self._parts(images)]
+        if len(results) == 1:
+            return results[0]
+        counts = [len(result.probabilities) for result in results]
+        loss = sum(result.loss * count for result, count in zip(results, counts, strict=True)) / len(images)
+        return BatchResult(loss, np.concatenate([result.probabilities for result in results]))
 
     def evaluate_batch(self, images: np.ndarray, targets: np.ndarray) -> BatchResult:
         """Compute loss and probabilities without learning."""
         self._module.eval()
         with torch.inference_mode(), memory_errors():
-            logits, loss = self._forward(images, targets)
-            return self._result(logits, loss)
+            return self._by_parts(self._evaluate, images, targets)
+
+    def _evaluate(self, images: np.ndarray, targets: np.ndarray) -> BatchResult:
+        logits = self._compute(self._tensor(images))
+        return self._result(logits, self._loss(logits, self._wanted(self._tensor(targets))))
 
     def predict_batch(self, images: np.ndarray) -> np.ndarray:
         """Return the probabilities of a batch."""
         self._module.eval()
         with torch.inference_mode(), memory_errors():
-            return self._probabilities(self._module(self._tensor(images)))
+            parts = [images[part] for part in self._parts(images)]
+            return np.concatenate([self._probabilities(self._compute(self._tensor(part))) for part in parts])
 
     def save_weights(self, path: Path) -> None:
         """Write the parameters, whole or not at all."""
@@ -100,8 +155,7 @@ class TorchNetwork:
         """Write what an exact resume needs, whole or not at all."""
         content = {
             "weights": self._module.state_dict(),
-            "gradients": [parameter.grad for parameter in self._module.parameters()],
-            "optimizer": self._optimizer.state_dict(),
+            "optimisation": self._optimisation.state(),
             "random_state": torch.get_rng_state(),
             "gpu_random_state": torch.cuda.get_rng_state(self._device) if self._device.type == "cuda" else None,
             "position": position,
@@ -119,17 +173,18 @@ class TorchNetwork:
 
     def _restore(self, content: dict) -> None:
         self._module.load_state_dict(content["weights"])
-        for parameter, gradient in zip(self._module.parameters(), content["gradients"], strict=True):
-            parameter.grad = gradient if gradient is None else gradient.to(parameter)
-        self._optimizer.load_state_dict(content["optimizer"])
+        self._optimisation.restore(content["optimisation"])
         torch.set_rng_state(content["random_state"])
         if content["gpu_random_state"] is not None and self._device.type == "cuda":
             torch.cuda.set_rng_state(content["gpu_random_state"], self._device)
 
-    def _forward(self, images: np.ndarray, targets: np.ndarray) -> tuple[Tensor, Tensor]:
-        logits = self._module(self._tensor(images))
-        wanted = self._tensor(targets)
-        return logits, self._loss(logits, wanted.float() if self._is_multi_label else one_hot(wanted, self._outputs))
+    def _parts(self, images: np.ndarray) -> list[slice]:
+        size = -(-len(images) // self._part_count)
+        return [slice(start, start + size) for start in range(0, len(images), size)]
+
+    def _wanted(self, targets: Tensor) -> Tensor:
+        """Turn targets into what the losses compare with, of the logits' shape."""
+        return targets.float() if self._is_multi_label else one_hot(targets, self._outputs)
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(array).to(self._device)
@@ -142,7 +197,7 @@ class TorchNetwork:
 
 
 class TorchEngine:
-    """PyTorch on the CPU, or on the first GPU where there is one."""
+    """PyTorch on the CPU, or on GPUs where there are some."""
 
     name = "torch"
 
@@ -155,18 +210,22 @@ class TorchEngine:
             "onnx": onnx.__version__,
         }
 
+    def advise(self, config: TrainingConfig) -> Sequence[str]:
+        """Return what a person should know of the config's devices and precision on this machine."""
+        return advise(config)
+
     def build(self, config: TrainingConfig, graph: Path | None = None) -> TorchNetwork:
         """Build the architecture with weights drawn from the config's seed; the same seed gives the same weights."""
         # cuBLAS is deterministic only with a fixed workspace; it reads this when it is first used.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
         torch.manual_seed(config.seed)
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        devices = find_devices(config)
         if graph is None:
-            return TorchNetwork(architectures.build(config), config, device)
+            return TorchNetwork(architectures.build(config), config, devices)
         model = onnx_graph.read_model(graph)
         onnx_head.fit_head(model, config.output_channels)
-        return TorchNetwork(GraphModule(model), config, device, model)
+        return TorchNetwork(GraphModule(model), config, devices, model)
 
     def run_onnx(self, path: Path, images: np.ndarray) -> np.ndarray:
         """Return what onnxruntime makes of an exported file."""
@@ -179,7 +238,7 @@ def memory_errors() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+        if isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in OUT_OF_MEMORY):
             raise MemoryError(str(error)) from error
         raise
 

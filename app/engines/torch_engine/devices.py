@@ -1,0 +1,38 @@
+"""What a network computes on, and in which precision."""
+
+import torch
+
+from app.errors import JobFailure
+from app.training.config import TrainingConfig
+
+GPU_COUNTS = {"cpu": 0, "gpu": 1, "two_gpus": 2, "four_gpus": 4}
+
+
+def find_devices(config: TrainingConfig) -> list[torch.device]:
+    """Return the CPU, or as many GPUs as the config wants and there are; by itself it takes one."""
+    found = torch.cuda.device_count()
+    wanted = min(found, GPU_COUNTS.get(config.devices, 1))
+    return [torch.device("cuda", index) for index in range(wanted)] or [torch.device("cpu")]
+
+
+def half_precision(config: TrainingConfig, device: torch.device) -> torch.dtype | None:
+    """Return the 16-bit type in which mixed precision multiplies on a device; None for float32 throughout."""
+    if config.precision != "mixed":
+        return None
+    return torch.bfloat16 if device.type == "cpu" or torch.cuda.is_bf16_supported() else torch.float16
+
+
+def advise(config: TrainingConfig) -> list[str]:
+    """Return what the person who asked for these devices and this precision should know.
+
+    Raises:
+        JobFailure: when there are fewer GPUs than the config wants.
+    """
+    found, wanted = torch.cuda.device_count(), GPU_COUNTS.get(config.devices, 0)
+    if found < wanted:
+        there_is = f"this worker has {found or 'none'}"
+        raise JobFailure(f"Devices: {wanted} GPU{'s' * (wanted > 1)} asked for, but {there_is}; choose Auto or CPU.")
+    is_on_cpu = find_devices(config)[0].type == "cpu"
+    if config.precision == "mixed" and is_on_cpu and not torch.cpu._is_avx512_bf16_supported():
+        return ["This processor cannot compute with bfloat16: mixed precision is slower here than Float32 would be"]
+    return []

@@ -1,0 +1,88 @@
+"""How a network learns in PyTorch: optimizer, gradients added up over batches, loss scaling, frozen layers."""
+
+import torch
+from torch import Tensor, nn
+
+from app.training.config import TrainingConfig
+from app.zoo.architectures import architecture_of
+
+MOMENTUM = 0.9  # of SGD, as in the papers of the zoo's networks
+OPTIMIZERS = {
+    "adam": (torch.optim.Adam, {}),
+    "adamw": (torch.optim.AdamW, {}),
+    "sgd": (torch.optim.SGD, {"momentum": MOMENTUM}),
+}
+
+
+class Optimisation:
+    """The part of a network that changes its parameters."""
+
+    def __init__(
+        self, module: nn.Module, config: TrainingConfig, device: torch.device, half_precision: torch.dtype | None
+    ):
+        """Take the module, and the type in which mixed precision computes; None without it."""
+        self._module = module
+        self._encoder = _encoder(module, config.architecture)
+        self._frozen_modules: list[nn.Module] = []
+        build, options = OPTIMIZERS[config.optimizer]
+        self._optimizer = build(
+            module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, **options
+        )
+        # Gradients of float16 vanish below 6e-8 unless they are scaled; bfloat16 reaches as low as float32.
+        self._scaler = torch.amp.GradScaler(device.type, enabled=half_precision == torch.float16)
+
+    def set_learning_rate(self, rate: float) -> None:
+        """Take the rate of the next step."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+
+    def freeze_encoder(self, *, is_frozen: bool) -> None:
+        """Keep the encoder as it is, the statistics of its normalisation layers included, or let it learn again."""
+        for name, parameter in self._module.named_parameters():
+            parameter.requires_grad_(not (is_frozen and name.startswith(self._encoder)))
+        self._frozen_modules = [
+            module
+            for name, module in self._module.named_modules()
+            if is_frozen and f"{name}.".startswith(self._encoder)
+        ]
+
+    def prepare(self) -> None:
+        """Switch the module to learning, except what is frozen."""
+        self._module.train()
+        for module in self._frozen_modules:
+            module.eval()
+
+    def add_gradient(self, objective: Tensor) -> None:
+        """Add the gradient of an objective to those that wait for the next step."""
+        self._scaler.scale(objective).backward()
+
+    def step(self) -> None:
+        """Change the parameters by the gradients that wait."""
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
+        self._optimizer.zero_grad(set_to_none=True)
+
+    def state(self) -> dict:
+        """Return what `restore` needs."""
+        return {
+            "optimizer": self._optimizer.state_dict(),
+            "scaler": self._scaler.state_dict(),
+            "gradients": [parameter.grad for parameter in self._module.parameters()],
+        }
+
+    def restore(self, state: dict) -> None:
+        """Go on as the one whose `state` this is."""
+        self._optimizer.load_state_dict(state["optimizer"])
+        if self._scaler.is_enabled() and state["scaler"]:
+            self._scaler.load_state_dict(state["scaler"])
+        for parameter, gradient in zip(self._module.parameters(), state["gradients"], strict=True):
+            parameter.grad = gradient if gradient is None else gradient.to(parameter)
+
+
+def _encoder(module: nn.Module, architecture: str) -> tuple[str, ...]:
+    """Return how the names of the encoder's parameters begin; of an uploaded network, all but the last layer."""
+    encoder = architecture_of(architecture).encoder
+    if encoder:
+        return encoder
+    layers = list(dict.fromkeys(name.rpartition(".")[0] + "." for name, _ in module.named_parameters()))
+    return tuple(layers[:-1])

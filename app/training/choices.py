@@ -1,0 +1,113 @@
+"""Which properties make sense together, and for a dataset: what is refused before a training, and what is only told."""
+
+from collections.abc import Sequence
+
+from app.datasets.description import Description
+from app.errors import InvalidInput
+from app.training.config import TrainingConfig
+from app.training.schedule import PLATEAU_EPOCHS
+from app.zoo.architectures import SEGMENTATION
+
+
+def check_choices(config: TrainingConfig, description: Description, *, is_fine_tuning: bool) -> None:
+    """Refuse what makes no sense.
+
+    Args:
+        config: of the training.
+        description: of its dataset.
+        is_fine_tuning: whether it starts from weights.
+
+    Raises:
+        InvalidInput: naming each property that makes no sense, and why.
+    """
+    faults = {
+        name: [f"{name}: {fault}"]
+        for name, fault in {
+            "Warm-up epochs": _warm_up_fault(config),
+            "Freeze epochs": _freeze_fault(config, is_fine_tuning=is_fine_tuning),
+            "Early stopping patience": _patience_fault(config, description),
+            "Class weights": _class_weights_fault(config, description),
+        }.items()
+        if fault
+    }
+    if faults:
+        raise InvalidInput(next(iter(faults.values()))[0], faults)
+
+
+def balanced_weights(counts: Sequence[int]) -> tuple[float, ...]:
+    """Return the weight of each class: samples / (classes x samples of the class); their mean over samples is 1.
+
+    The formula is scikit-learn's for `class_weight="balanced"`; every class has a sample.
+    """
+    return tuple(sum(counts) / (len(counts) * count) for count in counts)
+
+
+def remarks(config: TrainingConfig, sample_count: int) -> list[str]:
+    """Return what works but may not be what was meant.
+
+    Args:
+        config: of the training.
+        sample_count: of the training split.
+    """
+    found = []
+    if config.batch_size > sample_count:
+        found.append(
+            f"Batch size {config.batch_size} is more than the {sample_count} images of the training split: "
+            "each epoch is a single step"
+        )
+    elif config.batch_size * config.gradient_accumulation > sample_count:
+        found.append(
+            f"{config.gradient_accumulation} batches of {config.batch_size} are more than the {sample_count} images of "
+            "the training split: each epoch is a single step"
+        )
+    if config.early_stopping_patience >= config.epochs:
+        found.append(
+            f"Early stopping patience {config.early_stopping_patience} cannot end a training of {config.epochs} epochs"
+        )
+    return found
+
+
+def _warm_up_fault(config: TrainingConfig) -> str | None:
+    if config.warmup_epochs < config.epochs:
+        return None
+    return f"{config.warmup_epochs} of {config.epochs} epochs leave none with the full rate; give fewer than Epochs."
+
+
+def _freeze_fault(config: TrainingConfig, *, is_fine_tuning: bool) -> str | None:
+    if not config.freeze_epochs:
+        return None
+    if not is_fine_tuning:
+        return "there is nothing to freeze in a training from scratch; give weights_id too, or 0."
+    if config.freeze_epochs >= config.epochs:
+        return f"{config.freeze_epochs} of {config.epochs} epochs leave none for the encoder; give fewer than Epochs."
+    return None
+
+
+def _patience_fault(config: TrainingConfig, description: Description) -> str | None:
+    patience = config.early_stopping_patience
+    if not patience:
+        return None
+    if not description.has_labels("validation"):
+        return "the dataset has no labelled validation split to be judged by; add one to the dataset, or give 0."
+    if config.lr_schedule == "plateau" and patience <= PLATEAU_EPOCHS:
+        return (
+            f"after {patience} epochs without a better one the training would end before the rate is reduced on a "
+            f"plateau, which takes {PLATEAU_EPOCHS}; give more, or another LR schedule."
+        )
+    return None
+
+
+def _class_weights_fault(config: TrainingConfig, description: Description) -> str | None:
+    if config.class_weights == "none":
+        return None
+    if config.task == SEGMENTATION:
+        return "weights are for the classes of images; for rare classes of masks choose a loss such as Dice, and None."
+    members = [description.samples[index] for index in description.split("training")]
+    if any(sample.classes is None or len(sample.classes) != 1 for sample in members):
+        return "weights need exactly one class for each image of the training split; choose None."
+    absent = [
+        name for name, count in zip(description.classes, description.class_counts("training"), strict=True) if not count
+    ]
+    if absent:
+        return f"class {absent[0]!r} has no image in the training split to be weighted; add some, or choose None."
+    return None
