@@ -210,10 +210,13 @@ def test_a_fault_of_an_upload_is_at_its_field(client, pixels, fields, field, tol
 
 
 def test_a_text_that_takes_too_much_memory_is_refused(client):
-    answer = upload(client, "AugResizeDim dims=(8192,8192,64)")
+    steps = "AugResizeDim dims=(6000,6000) AugGaussianBlur sigma=[1,1]"
+    planes = np.zeros((4, 5, 16), np.uint8)  # blurred in double precision, of that size, they take 4.6 GB at once
+
+    answer = upload(client, f"SequentialAugmentationContainer {steps} end", planes, "planes.npy", "NPY")
 
     assert_error(answer, 422, "text")
-    assert "AugResizeDim cannot be applied to an image of 60 x 40 pixels" in answer.json["message"]
+    assert "AugGaussianBlur cannot be applied to an image of 6000 x 6000 pixels" in answer.json["message"]
 
 
 def test_while_others_are_drawn_a_preview_waits_for_another_time(client, dataset, toolkit):
