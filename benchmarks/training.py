@@ -122,9 +122,14 @@ def register(client: Client, case: Case, folder: Path) -> int:
         lines.append(f"  - {{location: {index}.png, label: {label}}}")
     lines.append(f"split: {{training: [{', '.join(map(str, range(case.images)))}]}}")
     (folder / "dataset.yml").write_text("\n".join(lines) + "\n")
-    archive = shutil.make_archive(str(folder), "tar", folder)
-    fields = {"name": case.model, "task_id": 2 if case.is_segmentation else 1}
-    return upload(client, fields, Path(archive).read_bytes())["id"]
+    return upload_folder(client, case.model, 2 if case.is_segmentation else 1, folder)
+
+
+def upload_folder(client: Client, name: str, task_id: int, folder: Path) -> int:
+    """Register what lies in a folder, packed, and return the id of the dataset."""
+    with tempfile.TemporaryDirectory(prefix="dht-bench-") as place:
+        archive = Path(shutil.make_archive(f"{place}/images", "tar", folder)).read_bytes()
+    return upload(client, {"name": name, "task_id": task_id}, archive)["id"]
 
 
 def upload(client: Client, fields: dict, archive: bytes) -> dict:
