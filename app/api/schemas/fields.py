@@ -106,4 +106,4 @@ class Flag(fields.Boolean):
 
 
 class Values(fields.Field):
-    """Anything that the OpenAPI schema in `metadata` describes; for answers."""
+    """Anything that the OpenAPI schema in `metadata` describes; for answers, and for what is sent back unread."""

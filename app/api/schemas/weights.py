@@ -3,7 +3,7 @@
 import marshmallow as ma
 from marshmallow import fields
 
-from app.api.schemas.fields import LOCATION_CHARACTERS, Id, Name, Text
+from app.api.schemas.fields import LOCATION_CHARACTERS, Id, Name, Text, Values
 
 WEIGHTS = {
     "id": 3,
@@ -60,7 +60,7 @@ class WeightsChangeSchema(ma.Schema):
     dataset_id = Id(allow_none=True, metadata=KEPT)
     pretrained_on = Id(allow_none=True, metadata=KEPT)
     celery_id = Text(longest=64, shortest=0, allow_none=True, metadata=KEPT)
-    replaced_layers = fields.List(fields.String(), allow_none=True, metadata=KEPT)
+    replaced_layers = Values(allow_none=True, metadata=KEPT)  # whatever it is, as a form spells lists in no one way
 
 
 class WeightsPathChangeSchema(WeightsChangeSchema):
