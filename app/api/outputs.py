@@ -51,7 +51,8 @@ def get_output(query: dict) -> Response | tuple[dict, dict]:
 def get_output_file(process_id: str, file_name: str) -> Response:
     """Read one mask.
 
-    It has the size of its source image. The value of a pixel is the index of its class; with up to two classes, 0 or 255.
+    It has the size of its source image. The value of a pixel is the index of its class; with up to two
+    classes, 0 or 255.
     """
     return send_file(processes.output_file(services(), process_id, file_name))
 
