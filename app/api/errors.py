@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from flask import Flask, Response, current_app, jsonify, request
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestedRangeNotSatisfiable
 from werkzeug.http import HTTP_STATUS_CODES
 
 from app.errors import (
@@ -34,6 +34,7 @@ STATUS_CODES: dict[type[ToolkitError], int] = {
 SENTENCES = {
     404: "There is nothing at {path}; /backend/docs lists what there is.",
     405: "{method} does not work on {path}; the Allow header lists what does.",
+    416: "The file has no bytes in the range that was asked for.",
     413: "The body is larger than the {limit} bytes, or has more parts, than this service accepts.",
     500: "The service met an error of its own; its log says which.",
 }
@@ -62,6 +63,8 @@ def answer_http_exception(error: HTTPException) -> Response:
     response = error_response(code, _sentence(code) or error.description or HTTP_STATUS_CODES[code])
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+    if isinstance(error, RequestedRangeNotSatisfiable):
+        response.headers["Content-Range"] = f"bytes */{error.length}"
     return response
 
 

@@ -7,7 +7,7 @@ from werkzeug.http import HTTP_STATUS_CODES
 
 ALLOWED_METHODS = "GET, HEAD, POST, PUT, DELETE, OPTIONS"
 ALLOWED_HEADERS = "Accept, Authorization, Content-Type, X-Requested-With"
-EXPOSED_HEADERS = "Location, X-Pagination"
+EXPOSED_HEADERS = "Location, X-Pagination, Content-Disposition"
 PREFLIGHT_SECONDS = "600"
 
 

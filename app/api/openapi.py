@@ -29,6 +29,7 @@ EXAMPLE_ERRORS = {
     409: error_body(409, "Process ec63b923-850a-4d1d-aa24-e9d54a942c1b has already finished."),
     413: error_body(413, "The body is larger than the 67108864 bytes that this service accepts."),
     415: error_body(415, "The body is text/plain; application/json is expected."),
+    416: error_body(416, "The file has 5010 bytes; the range asked for lies behind them."),
     422: error_body(422, "There is no dataset 99.", {"dataset_id": ["There is no dataset 99."]}),
     503: error_body(503, "The job queue (Redis) cannot be reached, so nothing was started."),
 }
@@ -38,6 +39,7 @@ DESCRIPTIONS = {
     409: "The request is sound but does not fit the present state.",
     413: "The body is larger than the service accepts.",
     415: "The body is neither JSON nor a form.",
+    416: "The file has no bytes in the range that was asked for.",
     422: "A value cannot be used; `errors` says which, and what would be right.",
     503: "The storage or the queue cannot be reached.",
 }

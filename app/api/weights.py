@@ -1,5 +1,7 @@
 """Weights: what trainings leave, and inferences and further trainings start from."""
 
+from flask import Response, send_file
+
 from app.api.blueprint import Blueprint
 from app.api.schemas.weights import (
     RENAMED,
@@ -11,10 +13,13 @@ from app.api.schemas.weights import (
 )
 from app.api.services import services
 from app.jobs.deletion import delete_weights as delete
-from app.jobs.processes import with_origin
+from app.jobs.weights_detail import detailed
+from app.jobs.weights_download import onnx_file
 
 blueprint = Blueprint("weights", __name__, description="What trainings leave")
 
+ONNX = "application/octet-stream"
+BINARY = {"type": "string", "format": "binary"}
 RENAMED_WEIGHTS = {**WEIGHTS, "name": RENAMED["name"]}
 
 
@@ -51,7 +56,29 @@ def get_weights(weights_id: int) -> dict:
     It is there from the start of its training on. `replaced_layers` says what was drawn anew where a training started
     from other weights.
     """
-    return with_origin(services(), services().database.weights.get(weights_id))
+    return detailed(services(), services().database.weights.get(weights_id))
+
+
+@blueprint.get("/weights/<id:weights_id>/download")
+@blueprint.fails(409, 416)
+@blueprint.alt_response(206, schema=BINARY, content_type=ONNX)
+@blueprint.response(200, BINARY, content_type=ONNX)
+def download_weights(weights_id: int) -> Response:
+    """Download weights as an ONNX file.
+
+    It takes images `(N, C, H, W)` and gives probabilities, as an inference does; its metadata says what the classes are
+    and how images are prepared. A training that has ended by itself has it ready; of others it is made now, which takes
+    some seconds. Downloads can be resumed (`Range`, `If-Range`). 409 while there are no weights yet.
+    """
+    give_back = services().downloads.take()
+    try:
+        path, name = onnx_file(services(), weights_id)
+        response = send_file(path, ONNX, as_attachment=True, download_name=name, max_age=0)
+    except BaseException:
+        give_back()
+        raise
+    response.call_on_close(give_back)
+    return response
 
 
 @blueprint.put("/weights/<id:weights_id>")
@@ -62,7 +89,7 @@ def rename_weights(body: dict, weights_id: int) -> dict:
 
     Only the name changes. The other fields may be sent along, as clients do that edit the whole object.
     """
-    return with_origin(services(), services().database.weights.update(weights_id, name=body["name"]))
+    return detailed(services(), services().database.weights.update(weights_id, name=body["name"]))
 
 
 @blueprint.delete("/weights/<id:weights_id>")
@@ -81,4 +108,4 @@ def usable_weights(**equals: int) -> list[dict]:
     toolkit = services()
     records = toolkit.database.weights.find(**equals)
     usable = [record for record in records if toolkit.storage.weights(record["id"]).has_weights()]
-    return [with_origin(toolkit, record) for record in usable]
+    return [detailed(toolkit, record) for record in usable]

@@ -73,13 +73,6 @@ def status(services: Services, process_id: str, full: bool) -> dict:
     }
 
 
-def with_origin(services: Services, weights: dict) -> dict:
-    """Return the record of weights with what was drawn anew in them when they began as other ones."""
-    run = services.storage.run(weights.get("process_id") or "")
-    config = read_config(run) if run and weights.get("pretrained_on") else None
-    return weights | {"replaced_layers": (config or {}).get("replaced_layers")}
-
-
 def stop(services: Services, process_id: str) -> str:
     """Stop a waiting process at once and ask a running one to stop; return the sentence of `POST /stopProcess`.
 

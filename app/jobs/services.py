@@ -90,12 +90,14 @@ def open_services(settings: Settings) -> Services:
         storage,
         JobQueue(settings.queue_url),
         downloads=Places(
-            threads // 2, "The service downloads from too many URLs at this moment; send the request again in a minute."
+            threads // 2,
+            "The service downloads or sends too many files at this moment; send the request again in a minute.",
         ),
         streams=Places(
             threads // 4, "The service sends events to too many clients at this moment; ask /status instead."
         ),
         programs=Places(
-            threads // 8, "The service draws for others at this moment; send the request again in a second."
+            threads // 8,
+            "The service works for others at this moment; send the request again in a few seconds.",
         ),
     )

@@ -1,11 +1,12 @@
 """The job of a training: from its run folder's config to weights, log and metrics."""
 
 import platform
+import traceback
 from dataclasses import dataclass
 
 from app.datasets.description import Description
 from app.engines import get_engine
-from app.errors import JobFailure
+from app.errors import JobFailure, ToolkitError
 from app.files import write_json
 from app.jobs.checking import mask_rule_of
 from app.jobs.dataset_images import fetched_folder
@@ -13,6 +14,8 @@ from app.jobs.dataset_soundness import sound_report
 from app.jobs.datasets import OpenedDataset, open_dataset
 from app.jobs.lifecycle import run_job
 from app.jobs.training_recorder import TrainingRecorder
+from app.jobs.weights_detail import facts_of
+from app.jobs.weights_export import dataset_images, export_weights
 from app.runs.layout import StorageLayout, WeightsFolder
 from app.runs.state import FINISHED, STOPPED
 from app.runs.writer import RunWriter
@@ -50,7 +53,8 @@ def _train(config: dict, writer: RunWriter, storage: StorageLayout, settings: Se
     outcome = None
     while outcome is None:
         outcome = _attempt(task)
-    return _ending(outcome, task.training_config, writer)
+    state, line = _ending(outcome, task.training_config, writer)
+    return state, line + _export(task, outcome)
 
 
 @dataclass(frozen=True)
@@ -173,6 +177,38 @@ def _loaders(description: Description, reader: SampleReader, config: TrainingCon
     if not description.has_labels("validation"):
         return training, None
     return training, Loader(reader, description.split("validation"), config, "validation")
+
+
+def _export(task: _Task, outcome: Outcome) -> str:
+    """Write the best weights as an ONNX file; return what to add to the last line where that fails.
+
+    The weights are there whether they can be exported or not. Whoever stops a training does not wait for it: those
+    weights are exported when they are downloaded.
+    """
+    if outcome.is_stopped or task.writer.should_stop():
+        return ""
+    config = task.config
+    dataset = config["dataset"]
+    facts = facts_of(config["weights_id"], config["created_at"], dataset)
+    try:
+        images = dataset_images(dataset, task.training_config, task.settings)
+        report = export_weights(task.folder, facts, images)
+    except ToolkitError as error:
+        return _without_onnx(task.writer, error.message)
+    except MemoryError:
+        return _without_onnx(task.writer, "The memory of this machine is used up.")
+    except Exception:  # a fault of an exporter must not make a failure of what was learned for days
+        return _without_onnx(task.writer, traceback.format_exc())
+    task.writer.log(
+        f"Exported as ONNX: onnxruntime's results for {report['image_count']} images differ from the service's "
+        f"by {report['relative_difference']:.1e} of the largest"
+    )
+    return ""
+
+
+def _without_onnx(writer: RunWriter, reason: str) -> str:
+    writer.log(f"The weights are not there as ONNX: {reason}")
+    return " - without an ONNX file, see the log"
 
 
 def _ending(outcome: Outcome, config: TrainingConfig, writer: RunWriter) -> tuple[str, str]:

@@ -81,6 +81,14 @@ class WeightsFolder:
         return self.path / "weights.json"
 
     @property
+    def onnx(self) -> Path:
+        return self.path / "model.onnx"
+
+    @property
+    def export(self) -> Path:
+        return self.path / "export.json"
+
+    @property
     def log(self) -> Path:
         return self.path / "log.txt"
 

@@ -1,6 +1,7 @@
 """The weights folder of a training: what is saved when, and the card that says what the weights are."""
 
 import math
+from hashlib import file_digest
 
 import orjson
 
@@ -39,6 +40,8 @@ def save_epoch(
         value = position.best_value if is_complete and math.isfinite(position.best_value) else None
         epoch = position.best_epoch if is_complete else position.epoch
         card = {"config": config.to_dict(), "epoch": epoch, "is_complete": is_complete}
+        with folder.best.open("rb") as weights:
+            card["digest"] = file_digest(weights, "sha256").hexdigest()
         judged_by = config.loss if config.keep_best_by == "loss" else config.metric
         write_json(folder.card, card | {"metric": judged_by, "value": value})
     network.save_checkpoint(folder.last, position.to_dict())

@@ -69,7 +69,10 @@ def prepare(address, folder):
     run = folder / "storage" / "runs" / started[0]["process_id"] / "config.json"
     card = {"config": json.loads(run.read_text())["training"], "epoch": 1}
     weights_id = started[0]["weight_id"]
-    (folder / "storage" / "weights" / str(weights_id) / "weights.json").write_text(json.dumps(card))
+    files = folder / "storage" / "weights" / str(weights_id)
+    (files / "weights.json").write_text(json.dumps(card))
+    (files / "model.onnx").write_bytes(b"an exported network")
+    (files / "export.json").write_text(json.dumps({"digest": None, "is_noise": False, "error": None}))
     inference = {"project_id": project, "dataset_id": dataset, "modelweights_id": weights_id}
     started.append(post(f"{address}/inference", inference))
     return [entry["process_id"] for entry in started]

@@ -221,7 +221,7 @@ def test_a_text_that_takes_too_much_memory_is_refused(client):
 
 def test_while_others_are_drawn_a_preview_waits_for_another_time(client, dataset, toolkit):
     held = []
-    with pytest.raises(Exception, match="draws for others"):
+    with pytest.raises(Exception, match="works for others"):
         while True:
             held.append(toolkit.programs.take())
     answer = client.post(ADDRESS, json={"text": "AugFlip", "dataset_id": dataset["id"]})

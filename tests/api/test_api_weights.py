@@ -1,8 +1,9 @@
 """Weights and the settings of their training."""
 
-from api_sandbox import assert_error
+from api_sandbox import assert_error, give_export
 
-FIELDS = ["id", "name", "logfile", "model_id", "task_id", "dataset_id", "pretrained_on", "celery_id", "replaced_layers"]
+FIELDS = ["id", "name", "logfile", "model_id", "task_id", "dataset_id", "pretrained_on", "celery_id"]
+FIELDS += ["replaced_layers", "onnx_export"]
 
 
 def test_weights_are_read_from_the_start_and_listed_from_their_first_file(client, toolkit, training):
@@ -61,3 +62,36 @@ def test_every_property_of_a_training_is_listed_defaults_included(client, traini
     assert client.get(f"{address}&property_id=3").json == [epochs]
     assert client.get("/backend/trainingSettings?modelweights_id=99").json == []
     assert_error(client.get("/backend/trainingSettings?property_id=3"), 400, "modelweights_id")
+
+
+def test_a_download_before_there_are_weights_says_when_there_will_be_some(client, training):
+    address = f"/backend/weights/{training['weight_id']}/download"
+    assert_error(client.get(address), 409)
+    assert "wait until" in client.get(address).json["message"]
+    assert_error(client.get("/backend/weights/99/download"), 404)
+
+
+def test_an_exported_file_is_sent_with_what_a_client_needs_to_resume(client, toolkit, weights):
+    address = f"/backend/weights/{weights['id']}/download"
+    give_export(toolkit, weights["id"], b"0123456789")
+    client.put(f"/backend/weights/{weights['id']}", json={"name": "Das beste: für Łódź"})
+    answer = client.get(address)
+    assert answer.data == b"0123456789"
+    assert "filename*=UTF-8''Das-beste-f%C3%BCr-%C5%81%C3%B3d%C5%BA.onnx" in answer.headers["Content-Disposition"]
+    head = client.head(address)
+    assert head.status_code == 200 and head.headers["Content-Length"] == "10" and not head.data
+    part = client.get(address, headers={"Range": "bytes=4-6", "If-Range": head.headers["ETag"]})
+    assert part.status_code == 206 and part.data == b"456"
+    behind = client.get(address, headers={"Range": "bytes=10-"})
+    assert_error(behind, 416)
+    assert behind.headers["Content-Range"] == "bytes */10"
+    give_export(toolkit, weights["id"], b"other")
+    assert client.get(address, headers={"Range": "bytes=4-6", "If-Range": head.headers["ETag"]}).data == b"other"
+
+
+def test_weights_whose_file_cannot_be_read_are_not_exported(client, toolkit, weights):
+    toolkit.storage.weights(weights["id"]).best.write_bytes(b"no weights")
+    answer = client.get(f"/backend/weights/{weights['id']}/download")
+    assert_error(answer, 409)
+    assert "best.pt cannot be read" in answer.json["message"]
+    assert "best.pt cannot" in client.get(f"/backend/weights/{weights['id']}").json["onnx_export"]["error"]

@@ -15,9 +15,31 @@ WEIGHTS = {
     "pretrained_on": None,
     "celery_id": "ec63b923-850a-4d1d-aa24-e9d54a942c1b",
     "replaced_layers": None,
+    "onnx_export": {
+        "relative_difference": 1.4e-07,
+        "largest_difference": 1.4e-07,
+        "image_count": 8,
+        "is_noise": False,
+        "error": None,
+    },
 }
 RENAMED = {"id": 3, "name": "my best one"}
 KEPT = {"description": "Clients may send it back; it stays as it is."}
+
+
+class OnnxExportSchema(ma.Schema):
+    """How far the numbers of the ONNX file lie from the service's own, or why there is no file."""
+
+    relative_difference = fields.Float(
+        metadata={"description": "The largest difference between two probabilities, as a part of the largest one."}
+    )
+    largest_difference = fields.Float()
+    image_count = fields.Integer(metadata={"description": "How many images were compared.", "minimum": 0})
+    is_noise = fields.Boolean(
+        required=True,
+        metadata={"description": "Whether these were random numbers, since the dataset's images could not be read."},
+    )
+    error = fields.String(required=True, allow_none=True)
 
 
 class WeightsSchema(ma.Schema):
@@ -43,6 +65,11 @@ class WeightsSchema(ma.Schema):
             "last one is when the number of classes differs; null until that is known, and for a training from scratch."
         },
     )
+    onnx_export = fields.Nested(
+        OnnxExportSchema,
+        allow_none=True,
+        metadata={"description": "Null until the weights as they are now have been exported; the download does it."},
+    )
 
 
 class WeightsFilterSchema(ma.Schema):
@@ -60,6 +87,7 @@ class WeightsChangeSchema(ma.Schema):
     dataset_id = Id(allow_none=True, metadata=KEPT)
     pretrained_on = Id(allow_none=True, metadata=KEPT)
     celery_id = Text(longest=64, shortest=0, allow_none=True, metadata=KEPT)
+    onnx_export = Values(allow_none=True, metadata=KEPT)
     replaced_layers = Values(allow_none=True, metadata=KEPT)  # whatever it is, as a form spells lists in no one way
 
 
