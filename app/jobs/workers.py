@@ -16,6 +16,7 @@ from rq.serializers import JSONSerializer
 from app.errors import ConfigurationError
 from app.jobs.lifecycle import MEMORY_ADVICE
 from app.jobs.queue import QUEUE_NAMES, connect
+from app.jobs.trusted_job import TrustedJob
 from app.runs.layout import StorageLayout
 from app.runs.reader import read_config
 from app.runs.state import FAILED
@@ -97,20 +98,26 @@ def run_worker(names: Sequence[str], settings: Settings) -> None:
 
 def _work(names: Sequence[str], connection: Redis, settings: Settings) -> bool:
     """Serve the queues until somebody asks to stop; return False when Redis went away."""
-    queues = [Queue(name, connection=connection, serializer=JSONSerializer) for name in names]
-    worker = JobWorker(
-        queues,
-        connection=connection,
-        serializer=JSONSerializer,
-        work_horse_killed_handler=_close_killed(StorageLayout(settings.storage_dir)),
-        maintenance_interval=MAINTENANCE_SECONDS,
-        default_worker_ttl=60,
-    )
+    worker = open_worker(names, connection, settings)
     try:
         worker.work(logging_level="WARNING")
     except (RedisError, OSError):
         return worker.is_asked_to_stop
     return worker.is_asked_to_stop
+
+
+def open_worker(names: Sequence[str], connection: Redis, settings: Settings) -> JobWorker:
+    """Return a worker that does not work yet."""
+    queues = [Queue(name, connection=connection, serializer=JSONSerializer, job_class=TrustedJob) for name in names]
+    return JobWorker(
+        queues,
+        connection=connection,
+        serializer=JSONSerializer,
+        job_class=TrustedJob,
+        work_horse_killed_handler=_close_killed(StorageLayout(settings.storage_dir)),
+        maintenance_interval=MAINTENANCE_SECONDS,
+        default_worker_ttl=60,
+    )
 
 
 def _say(text: str) -> None:
