@@ -1,8 +1,12 @@
 """How gunicorn serves the web application; every value a lab may want to change is a setting of the service."""
 
+import sys
+
 from gunicorn import util
 
+from app.access.exposure import refuse_exposure
 from app.api.refusals import write_refusal
+from app.errors import ConfigurationError
 from app.settings import Settings
 
 SLOW_CLIENT_SECONDS = 20
@@ -21,6 +25,15 @@ preload_app = True
 timeout = _settings.url_timeout_seconds + 30
 graceful_timeout = 10
 keepalive = 5
+
+
+def on_starting(server):
+    """Look at the addresses that are really listened on: the command line may name others than the settings."""
+    hosts = [address[0] for address in server.cfg.address if isinstance(address, tuple)]
+    try:
+        refuse_exposure(hosts, server.app.wsgi().extensions["toolkit"].tokens)
+    except ConfigurationError as error:
+        sys.exit(error.message)
 
 
 def pre_request(worker, request):

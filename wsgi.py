@@ -1,5 +1,11 @@
 """What gunicorn loads: `gunicorn wsgi:app`."""
 
-from app import create_app
+import sys
 
-app = create_app()
+from app import create_app
+from app.errors import ToolkitError
+
+try:
+    app = create_app()
+except ToolkitError as error:
+    sys.exit(error.message)

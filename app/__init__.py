@@ -25,6 +25,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     # Imported on use: workers import this package too, and need no web framework.
     from flask import Flask
 
+    from app.access.exposure import refuse_exposure
     from app.api import register_api
     from app.jobs.initialisation import initialise
     from app.jobs.services import open_services
@@ -33,9 +34,10 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     settings = settings or Settings.from_environment()
     services = open_services(settings)
+    refuse_exposure([settings.host], services.tokens)
     initialise(services)
     app = Flask("app", static_folder=None)
     app.extensions["toolkit"] = services
-    register_api(app, settings)
+    register_api(app, services)
     app.register_blueprint(pages)
     return app

@@ -7,6 +7,7 @@ import click
 from app.errors import AugmentationError, ToolkitError
 from app.greedy_option import GreedyCommand
 from app.settings import CLONE_FOLDER, Settings
+from app.token_commands import token
 
 
 class Commands(click.Group):
@@ -180,6 +181,8 @@ def apply_augmentation(
     results = f"{len(images)} images" + (f" and {len(masks)} masks" if masks else "")
     click.echo(f"Wrote {results} to {out}.")
 
+
+main.add_command(token)
 
 if __name__ == "__main__":
     main(prog_name="dht")

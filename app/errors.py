@@ -29,6 +29,14 @@ class MalformedRequest(ToolkitError):
     """The request cannot be read, or lacks a required parameter."""
 
 
+class NotAuthenticated(ToolkitError):
+    """The request needs a token, and has none that is valid."""
+
+
+class Forbidden(ToolkitError):
+    """Whoever sends the request may not do this."""
+
+
 class NotFound(ToolkitError):
     """The id in the path, or the process id, names nothing."""
 
@@ -56,6 +64,18 @@ class QueueUnavailable(ToolkitError):
 
 class Busy(ToolkitError):
     """The service does as much at once as it can; the same request may succeed a little later."""
+
+
+class TooManyRequests(ToolkitError):
+    """This client asks for more than a limit in the settings.
+
+    Attributes:
+        retry_seconds: when the same request may succeed.
+    """
+
+    def __init__(self, message: str, retry_seconds: int):
+        super().__init__(message)
+        self.retry_seconds = retry_seconds
 
 
 class StorageUnavailable(ToolkitError):

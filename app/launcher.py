@@ -16,6 +16,8 @@ from tempfile import TemporaryFile
 from honcho.environ import parse_procfile
 
 from app import embedded_redis
+from app.access.exposure import refuse_exposure
+from app.access.tokens import stored_tokens
 from app.errors import ConfigurationError, Conflict, QueueUnavailable, StorageUnavailable
 from app.jobs.presence import listening_queues
 from app.jobs.queue import QUEUE_NAMES, JobQueue
@@ -42,6 +44,7 @@ def serve(settings: Settings, procfile: Path) -> None:
     """
     programs = read_procfile(procfile)
     with storage_lock(settings.storage_dir):
+        refuse_exposure([settings.host], stored_tokens(settings))
         settings = replace(settings, port=free_port(settings.host, settings.port))
         if not settings.uses_embedded_redis:
             programs = [program for program in programs if program.name != REDIS]

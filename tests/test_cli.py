@@ -43,7 +43,25 @@ def test_init_fills_the_storage_folder_and_a_second_time_changes_nothing(tmp_pat
     assert records() == first
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["serve", "--help"]])
+def test_tokens_are_made_listed_and_revoked(tmp_path, monkeypatch):
+    monkeypatch.setenv("STORAGE_DIR", str(tmp_path / "storage"))
+
+    def run(*arguments: str):
+        return CliRunner().invoke(main, ["token", *arguments])
+
+    token, other = run("create", "anna"), run("create", "ben", "--days", "7")
+    assert token.exit_code == other.exit_code == 0
+    assert token.stdout.strip().startswith("dht_") and len(token.stdout.split()) == 1  # so that $(...) takes it alone
+    listed = run("list").output
+    assert "anna" in listed and "never expires" in listed and "ben" in listed and token.stdout.strip() not in listed
+    again = run("create", "anna")
+    assert again.exit_code == 1 and again.output.startswith("Error: There is a token 'anna' already")
+    assert run("revoke", "anna").output == "Revoked anna.\n" and "anna" not in run("list").output
+    assert run("revoke", "anna").output.startswith("Error: There is no token 'anna'")
+    assert "No token is left" in run("revoke", "ben").output
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["serve", "--help"], ["token", "--help"]])
 def test_help_loads_neither_torch_nor_flask(arguments):
     script = f"""
 import sys

@@ -241,6 +241,12 @@ def test_a_redis_that_does_not_answer_is_refused_without_showing_its_password(la
     assert "secret" not in message
 
 
+def test_other_machines_come_in_only_where_there_is_a_token(launch):
+    line = refusal(launch(REDIS, WEB, HOST="0.0.0.0"))
+
+    assert line.startswith("Error: To listen on 0.0.0.0 lets other machines in") and "dht token create NAME" in line
+
+
 def test_a_configured_redis_takes_the_place_of_the_embedded_one(launch, folder):
     read_until(launch(REDIS, WEB), "Ready")
     url = f"unix://{folder}/storage/redis/redis.sock"

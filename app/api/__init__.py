@@ -16,6 +16,7 @@ from app.api import (
     processes,
     projects,
     properties,
+    session,
     tasks,
     training,
     training_settings,
@@ -23,12 +24,13 @@ from app.api import (
 )
 from app.api.body_limit import limit_bodies
 from app.api.errors import register_error_handlers
+from app.api.gate import guard
 from app.api.headers import allow_origins, spell_reasons, state_types
 from app.api.json_provider import OrjsonProvider
 from app.api.openapi import OPENAPI_CONFIG, Api
 from app.api.path_ids import IdConverter, IndexConverter, describe_id, describe_index
 from app.api.uploads import UploadRequest
-from app.settings import Settings
+from app.jobs.services import Services
 
 # In the order in which a client meets them; the documentation page keeps it.
 RESOURCES = (
@@ -49,17 +51,20 @@ RESOURCES = (
     outputs,
     weights,
     training_settings,
+    session,
 )
 
 
-def register_api(app: Flask, settings: Settings) -> None:
+def register_api(app: Flask, services: Services) -> None:
     """Give the application its resources and the conventions that hold for all of them."""
+    settings = services.settings
     app.config.from_mapping(OPENAPI_CONFIG)
     app.json = OrjsonProvider(app)
     app.url_map.strict_slashes = False  # with or without a trailing slash, and no redirect that loses a POST's body
     app.url_map.merge_slashes = False
     app.url_map.converters.update(id=IdConverter, index=IndexConverter)
     app.request_class = UploadRequest
+    guard(app, services.tokens, settings.host, settings.port, settings.cors_origins)
     limit_bodies(app, settings.max_body_bytes, settings.max_upload_bytes)
     allow_origins(app, settings.cors_origins)
     state_types(app)

@@ -11,26 +11,33 @@ from werkzeug.http import HTTP_STATUS_CODES
 from app.errors import (
     Busy,
     Conflict,
+    Forbidden,
     InvalidInput,
     MalformedRequest,
+    NotAuthenticated,
     NotFound,
     Problem,
     QueueUnavailable,
     StorageUnavailable,
     TooLarge,
     ToolkitError,
+    TooManyRequests,
 )
 
 STATUS_CODES: dict[type[ToolkitError], int] = {
     MalformedRequest: 400,
+    NotAuthenticated: 401,
+    Forbidden: 403,
     NotFound: 404,
     Conflict: 409,
     TooLarge: 413,
     InvalidInput: 422,
+    TooManyRequests: 429,
     Busy: 503,
     QueueUnavailable: 503,
     StorageUnavailable: 503,
 }
+CHALLENGE = 'Bearer realm="DeepHealth backend"'
 SENTENCES = {
     404: "There is nothing at {path}; /backend/docs lists what there is.",
     405: "{method} does not work on {path}; the Allow header lists what does.",
@@ -54,7 +61,12 @@ def answer_toolkit_error(error: ToolkitError) -> Response:
         return error_response(500, SENTENCES[500])
     if code == 503:
         current_app.logger.warning("%s %s: %s", request.method, request.path, error.message)
-    return error_response(code, error.message, error.errors, error.places)
+    response = error_response(code, error.message, error.errors, error.places)
+    if isinstance(error, NotAuthenticated):
+        response.headers["WWW-Authenticate"] = CHALLENGE
+    if isinstance(error, TooManyRequests):
+        response.headers["Retry-After"] = str(error.retry_seconds)
+    return response
 
 
 def answer_http_exception(error: HTTPException) -> Response:

@@ -20,6 +20,8 @@ def allow_origins(app: Flask, origins: Collection[str]) -> None:
         origin = request.headers.get("Origin")
         if origin and (origin in origins or "*" in origins):
             response.headers["Access-Control-Allow-Origin"] = origin
+            if origin in origins:  # not for `*`: a cookie is for pages that somebody has named
+                response.headers["Access-Control-Allow-Credentials"] = "true"
             response.headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
             if request.method == "OPTIONS":
                 if response.status_code == 404 and "Access-Control-Request-Method" in request.headers:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import BoundedSemaphore
 
+from app.access.tokens import Tokens
 from app.datasets.fetch import fetch
 from app.errors import Busy
 from app.jobs.queue import JobQueue
@@ -51,6 +52,7 @@ class Services:
 
     settings: Settings
     database: Database
+    tokens: Tokens
     storage: StorageLayout
     queue: JobQueue
     downloads: Places
@@ -84,9 +86,11 @@ def open_services(settings: Settings) -> Services:
     storage.create()
     # Together they leave an eighth of the threads to requests that are answered at once.
     threads = settings.web_threads
+    database = Database(storage.records)
     return Services(
         settings,
-        Database(storage.records),
+        database,
+        Tokens(database.tokens),
         storage,
         JobQueue(settings.queue_url),
         downloads=Places(

@@ -26,6 +26,7 @@ class Database:
         self.projects = self._repository("projects", "project")
         self.weights = self._repository("weights", "weights entry")
         self.inferences = self._repository("inferences", "inference")
+        self.tokens = self._repository("tokens", "token")
         self._references = FileLock(folder / "references.lock")
 
     def holding_references(self) -> AbstractContextManager[None]:

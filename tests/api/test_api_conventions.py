@@ -281,7 +281,9 @@ def address(settings, tmp_path):
 )
 def test_a_body_that_is_cut_off_or_malformed_is_refused_and_not_acted_on(address, request_bytes):
     with socket.create_connection(address, timeout=30) as connection:
-        connection.sendall(b"POST /backend/projects HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n" + request_bytes)
+        connection.sendall(
+            b"POST /backend/projects HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" + request_bytes
+        )
         connection.shutdown(socket.SHUT_WR)
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
 

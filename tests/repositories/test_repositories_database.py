@@ -3,7 +3,17 @@ import pytest
 from app.errors import NotFound, StorageUnavailable
 from app.repositories.database import Database
 
-TABLES = ["allowed_properties", "datasets", "inferences", "models", "projects", "properties", "tasks", "weights"]
+TABLES = [
+    "allowed_properties",
+    "datasets",
+    "inferences",
+    "models",
+    "projects",
+    "properties",
+    "tasks",
+    "tokens",
+    "weights",
+]
 
 
 def test_each_table_has_a_file_of_its_own_from_the_start(tmp_path):

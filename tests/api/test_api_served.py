@@ -1,0 +1,71 @@
+"""What several gunicorn workers have to agree on, behind a real socket."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+import urllib3
+
+from app.access.tokens import stored_tokens
+from app.launcher import free_port
+from app.settings import CLONE_FOLDER
+
+
+@pytest.fixture
+def environment(settings):
+    return os.environ | {
+        "HOST": "127.0.0.1",
+        "PORT": str(free_port("127.0.0.1", 0)),
+        "STORAGE_DIR": str(settings.storage_dir),
+        "REDIS_URL": settings.redis_url,
+        "WEB_WORKERS": "2",
+    }
+
+
+def gunicorn(environment, *options, **pipes):
+    command = [sys.executable, "-m", "gunicorn", *options, "wsgi:app"]
+    return subprocess.Popen(command, cwd=CLONE_FOLDER, env=environment, **pipes)
+
+
+@pytest.fixture
+def get(environment):
+    """Send a GET on a connection of its own, so that any of the workers may answer; return the status."""
+    with gunicorn(environment, stderr=subprocess.DEVNULL) as server, urllib3.PoolManager() as http:
+
+        def send(path, **headers):
+            address = f"http://127.0.0.1:{environment['PORT']}{path}"
+            return http.request("GET", address, headers=headers | {"Connection": "close"}, retries=False).status
+
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                send("/backend/docs")
+                break
+            except urllib3.exceptions.HTTPError:
+                assert time.monotonic() < deadline and server.poll() is None
+                time.sleep(0.05)
+        yield send
+        server.terminate()
+
+
+def test_all_workers_know_of_a_token_and_of_its_end_at_once(settings, get):
+    tokens = stored_tokens(settings)
+    assert {get("/backend/tasks") for _ in range(20)} == {200}
+
+    token = tokens.create("anna")
+    assert {get("/backend/tasks") for _ in range(20)} == {401}
+    assert {get("/backend/tasks", Authorization=f"Bearer {token}") for _ in range(20)} == {200}
+
+    tokens.revoke("anna")
+    assert {get("/backend/tasks", Authorization=f"Bearer {token}") for _ in range(20)} == {401}
+
+
+@pytest.mark.parametrize(("options", "host"), [(["--bind", "0.0.0.0:0"], ""), ([], "0.0.0.0")])
+def test_gunicorn_too_refuses_to_let_others_in_without_a_token(environment, options, host):
+    with gunicorn(environment | {"HOST": host}, *options, stderr=subprocess.PIPE, text=True) as server:
+        _, said = server.communicate(timeout=60)
+
+    assert server.returncode == 1
+    assert said.startswith("To listen on 0.0.0.0 lets other machines in") and len(said.splitlines()) == 1
