@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test check fuzz bench docs clean
+.PHONY: help install demo serve test check audit fuzz bench docs clean
 
 help: ## Show these words
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ check: install ## Check style, format, types and who imports whom
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+audit: install ## Look for known vulnerabilities of the dependencies; asks a service on the internet
+	@$(BIN)/python scripts/audit.py
 
 fuzz: install ## Try the whole API with generated requests
 	@$(BIN)/python tests/api/fuzz.py

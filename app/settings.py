@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from hashlib import sha256
 from pathlib import Path
 from tempfile import gettempdir
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from app.errors import ConfigurationError
 
@@ -43,6 +43,20 @@ def _count(text: str) -> int:
     return count
 
 
+def _redis_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("redis", "rediss", "unix") or (parts.port or 1) < 1:  # reading a malformed port raises
+        raise ValueError
+    return text
+
+
+def _limit(text: str) -> int:
+    limit = int(text)
+    if limit < 0:
+        raise ValueError
+    return limit
+
+
 def _minutes(text: str) -> float:
     minutes = float(text)
     if not minutes > 0:
@@ -50,8 +64,9 @@ def _minutes(text: str) -> float:
     return minutes
 
 
-def _option(default, read, expected, help_text):
-    return field(default=default, metadata={"read": read, "expected": expected, "help": help_text})
+def _option(default, read, expected, help_text, *, is_secret=False):
+    metadata = {"read": read, "expected": expected, "help": help_text, "is_secret": is_secret}
+    return field(default=default, metadata=metadata, repr=not is_secret)
 
 
 @dataclass(frozen=True)
@@ -66,7 +81,11 @@ class Settings:
         CLONE_FOLDER / "storage", _folder, "a folder", "Folder of records, weights, runs and datasets."
     )
     redis_url: str = _option(
-        "", str, "a redis://, rediss:// or unix:// URL", "Redis server; empty starts the embedded one."
+        "",
+        _redis_url,
+        "a redis://, rediss:// or unix:// URL, special characters of the password written as %40 and the like,",
+        "Redis server; empty starts the embedded one.",
+        is_secret=True,
     )
     data_roots: tuple[Path, ...] = _option(
         (CLONE_FOLDER / "datasets",),
@@ -100,6 +119,15 @@ class Settings:
         200, _count, "a number of 1 or more", "Most bytes that may come out of each byte of an archive."
     )
     max_image_pixels: int = _option(100_000_000, _count, "a number of pixels", "Largest image that is decoded.")
+    rate_limit: int = _option(
+        0, _limit, "a number of requests, or 0", "Most requests of one client in a minute; 0 sets no limit."
+    )
+    max_waiting_jobs: int = _option(
+        10_000,
+        _limit,
+        "a number of jobs, or 0",
+        "Most trainings and inferences of one client that wait for a worker; 0 sets no limit.",
+    )
     url_timeout_seconds: int = _option(30, _count, "a number of seconds", "Longest time a download may take.")
     stop_grace_seconds: int = _option(
         10, _count, "a number of seconds", "Time a running job has to stop by itself before it is killed."
@@ -129,7 +157,8 @@ class Settings:
                 values[option.name] = option.metadata["read"](text)
             except ValueError:
                 expected = option.metadata["expected"]
-                raise ConfigurationError(f"{variable}={text!r} cannot be used: {expected} is expected.") from None
+                shown = variable if option.metadata["is_secret"] else f"{variable}={text!r}"
+                raise ConfigurationError(f"{shown} cannot be used: {expected} is expected.") from None
         return cls(**values)
 
     @property
@@ -149,3 +178,10 @@ class Settings:
     def queue_url(self) -> str:
         """The URL that web and workers connect to."""
         return self.redis_url or f"unix://{quote(str(self.redis_socket))}"
+
+    @property
+    def shown_queue_url(self) -> str:
+        """The same for people and logs: without user and password, and without options."""
+        parts = urlsplit(self.queue_url)
+        host = parts.netloc.rpartition("@")[2]
+        return f"{parts.scheme}://{host}{parts.path}"

@@ -4,6 +4,7 @@ import pytest
 from redis import Redis
 
 from app.errors import ConfigurationError
+from app.jobs.workers import wait_for_redis
 from app.settings import LONGEST_SOCKET_PATH, Settings
 
 
@@ -31,6 +32,19 @@ def test_every_option_is_read_from_its_variable():
 def test_a_bad_value_is_refused_with_variable_value_and_what_is_expected(variable, text):
     with pytest.raises(ConfigurationError, match=f"{variable}='{text}' cannot be used: "):
         Settings.from_environment({variable: text})
+
+
+@pytest.mark.parametrize("url", ["http://:hunter2@host", "redis://:hunter2@host:port", "host:6379/hunter2"])
+def test_the_password_of_redis_is_shown_to_nobody(url):
+    with pytest.raises(ConfigurationError, match="REDIS_URL cannot be used: a redis://") as refusal:
+        Settings.from_environment({"REDIS_URL": url})
+    assert "hunter2" not in str(refusal.value)
+
+    settings = Settings(redis_url="rediss://lab:hunter2@host:6380/1?ssl_ca_certs=/etc/ca.pem&password=hunter2")
+    assert settings.shown_queue_url == "rediss://host:6380/1" and "hunter2" not in repr(settings)
+    refused = Redis.from_url("redis://:hunter2@127.0.0.1:1/0")
+    with pytest.raises(ConfigurationError, match=r"does not answer at redis://127\.0\.0\.1:1/0;") as refusal:
+        wait_for_redis(refused, Settings(redis_url="redis://:hunter2@127.0.0.1:1/0").shown_queue_url, seconds=0)
 
 
 def test_the_queue_url_of_the_embedded_redis_names_its_socket_whatever_the_folder_is_called():

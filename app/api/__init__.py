@@ -2,6 +2,7 @@
 
 from flask import Flask
 
+from app.access.audit_log import AuditLog
 from app.api import (
     allowed_properties,
     augmentations,
@@ -22,11 +23,13 @@ from app.api import (
     training_settings,
     weights,
 )
+from app.api.audit import audit
 from app.api.body_limit import limit_bodies
 from app.api.errors import register_error_handlers
 from app.api.gate import guard
-from app.api.headers import allow_origins, spell_reasons, state_types
+from app.api.headers import allow_origins, harden, spell_reasons
 from app.api.json_provider import OrjsonProvider
+from app.api.limits import limit_clients
 from app.api.openapi import OPENAPI_CONFIG, Api
 from app.api.path_ids import IdConverter, IndexConverter, describe_id, describe_index
 from app.api.uploads import UploadRequest
@@ -64,10 +67,12 @@ def register_api(app: Flask, services: Services) -> None:
     app.url_map.merge_slashes = False
     app.url_map.converters.update(id=IdConverter, index=IndexConverter)
     app.request_class = UploadRequest
+    audit(app, AuditLog(services.storage.audit_log))  # first, so that it hears of every answer last
     guard(app, services.tokens, settings.host, settings.port, settings.cors_origins)
+    limit_clients(app, services.limits)
     limit_bodies(app, settings.max_body_bytes, settings.max_upload_bytes)
     allow_origins(app, settings.cors_origins)
-    state_types(app)
+    harden(app)
     spell_reasons(app)
     register_error_handlers(app)
     api = Api(app)

@@ -1,4 +1,4 @@
-"""What every answer carries: its reason in words, which web pages may read it, and that nobody guesses its type."""
+"""What every answer carries: its reason in words, which web pages may read it, and what browsers may do with it."""
 
 from collections.abc import Collection
 
@@ -9,6 +9,8 @@ ALLOWED_METHODS = "GET, HEAD, POST, PUT, DELETE, OPTIONS"
 ALLOWED_HEADERS = "Accept, Authorization, Content-Type, X-Requested-With"
 EXPOSED_HEADERS = "Location, X-Pagination, Content-Disposition"
 PREFLIGHT_SECONDS = "600"
+CONTENT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"  # plots as SVG have styles
+SHARED = frozenset(["pages.static", "api-docs.openapi_json", "pages.show_documentation", "pages.show_start"])
 
 
 def allow_origins(app: Flask, origins: Collection[str]) -> None:
@@ -34,14 +36,21 @@ def allow_origins(app: Flask, origins: Collection[str]) -> None:
         return response
 
 
-def state_types(app: Flask) -> None:
-    """Forbid browsers to guess types, and claim none for an answer without content."""
+def harden(app: Flask) -> None:
+    """Tell browsers to guess no types, run nothing, show nothing in foreign frames, and keep and pass on little."""
 
     @app.after_request
     def add_headers(response: Response) -> Response:
         response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Referrer-Policy"] = "no-referrer"
+        response.headers.setdefault("Content-Security-Policy", CONTENT_POLICY)
+        if request.endpoint not in SHARED:
+            response.headers.setdefault("Cache-Control", "no-store")
+            if response.cache_control.public:  # a proxy would give it to people who have no token
+                response.cache_control.public = False
+                response.cache_control.private = True
         if response.status_code == 204 or (request.method == "OPTIONS" and response.status_code == 200):
-            response.headers.pop("Content-Type", None)
+            response.headers.pop("Content-Type", None)  # there is nothing that would have one
         return response
 
 

@@ -8,6 +8,7 @@ from threading import BoundedSemaphore
 from app.access.tokens import Tokens
 from app.datasets.fetch import fetch
 from app.errors import Busy
+from app.jobs.client_limits import ClientLimits
 from app.jobs.queue import JobQueue
 from app.repositories.database import Database
 from app.runs.layout import StorageLayout
@@ -55,6 +56,7 @@ class Services:
     tokens: Tokens
     storage: StorageLayout
     queue: JobQueue
+    limits: ClientLimits
     downloads: Places
     streams: Places
     programs: Places
@@ -93,6 +95,7 @@ def open_services(settings: Settings) -> Services:
         Tokens(database.tokens),
         storage,
         JobQueue(settings.queue_url),
+        ClientLimits(settings.queue_url, settings.rate_limit, settings.max_waiting_jobs),
         downloads=Places(
             threads // 2,
             "The service downloads or sends too many files at this moment; send the request again in a minute.",

@@ -86,13 +86,13 @@ def run_worker(names: Sequence[str], settings: Settings) -> None:
     if unknown or not names:
         raise ConfigurationError(f"There is no queue {unknown or ''}; name one or more of {', '.join(QUEUE_NAMES)}.")
     connection = connect(settings.queue_url)
-    _wait_for_redis(connection, settings.queue_url)
+    wait_for_redis(connection, settings.shown_queue_url)
     _preload()
     _say(f"listening on {', '.join(names)}")
     with suppress(StopRequested):
         while not _work(names, connection, settings):
             _say("Redis does not answer; waiting for it")
-            _wait_for_redis(connection, settings.queue_url, WAIT_AGAIN_SECONDS)
+            wait_for_redis(connection, settings.shown_queue_url, WAIT_AGAIN_SECONDS)
     _say("stopped")
 
 
@@ -124,7 +124,12 @@ def _say(text: str) -> None:
     print(text, flush=True)
 
 
-def _wait_for_redis(connection: Redis, url: str, seconds: float = WAIT_FOR_REDIS_SECONDS) -> None:
+def wait_for_redis(connection: Redis, url: str, seconds: float = WAIT_FOR_REDIS_SECONDS) -> None:
+    """Wait until Redis answers.
+
+    Raises:
+        ConfigurationError: if it does not in time, naming the URL as given here.
+    """
     deadline = time.monotonic() + seconds
     while True:
         try:

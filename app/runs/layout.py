@@ -112,6 +112,10 @@ class StorageLayout:
         return self.root / "db"
 
     @property
+    def audit_log(self) -> Path:
+        return self.root / "audit.log"
+
+    @property
     def runs(self) -> Path:
         return self.root / "runs"
 

@@ -290,3 +290,17 @@ def test_a_body_that_is_cut_off_or_malformed_is_refused_and_not_acted_on(address
     assert answer.startswith(b"HTTP/1.1 400 Bad Request"), answer
     with urllib.request.urlopen(f"http://{address[0]}:{address[1]}/backend/projects") as projects:
         assert json.load(projects) == []
+
+
+def test_answers_are_neither_kept_nor_run_nor_framed_nor_told_of(client, dataset):
+    for path in ("/backend/projects", "/backend/projects/99", "/backend/nothing", "/backend/models?task_id=1"):
+        headers = client.get(path).headers
+        assert headers["Cache-Control"] == "no-store"
+        assert "default-src 'none'" in headers["Content-Security-Policy"]
+        assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+        assert headers["Referrer-Policy"] == "no-referrer" and headers["X-Content-Type-Options"] == "nosniff"
+    page = client.get("/backend/docs").headers
+    assert "default-src 'self'" in page["Content-Security-Policy"] and page["Referrer-Policy"] == "no-referrer"
+    thumbnail = client.get(f"/backend/datasets/{dataset['id']}/images/0/thumbnail")
+    assert thumbnail.status_code == 200
+    assert thumbnail.cache_control.private and not thumbnail.cache_control.public

@@ -2,12 +2,12 @@
 
 import math
 import os
-import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from io import BytesIO
 from pathlib import Path
+from pickle import UnpicklingError
 from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import monai
@@ -264,7 +264,7 @@ def _load(path: Path) -> dict:
     try:
         _check_whole(path)
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, BadZipFile, pickle.UnpicklingError) as error:
+    except (OSError, RuntimeError, ValueError, EOFError, BadZipFile, UnpicklingError) as error:
         raise JobFailure(f"{path.name} cannot be read as PyTorch weights: {error}") from error
 
 
