@@ -11,7 +11,8 @@ from app.errors import MalformedRequest
 
 DRAINED_BYTES = 256 * 1024**2
 CHUNK_BYTES = 1024**2
-UPLOADS = {"datasets.create_dataset"}  # the endpoints that take files as large as `max_upload_bytes`
+# The endpoints that take files as large as `max_upload_bytes`.
+UPLOADS = {"datasets.create_dataset", "weights.upload_weights"}
 
 
 def limit_bodies(app: Flask, max_body_bytes: int, max_upload_bytes: int) -> None:

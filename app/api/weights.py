@@ -11,10 +11,18 @@ from app.api.schemas.weights import (
     WeightsPathChangeSchema,
     WeightsSchema,
 )
+from app.api.schemas.weights_upload import (
+    NEW_WEIGHTS,
+    UPLOADED_WEIGHTS,
+    LinkedWeightsSchema,
+    NewWeightsSchema,
+    UploadedWeightsSchema,
+)
 from app.api.services import services
 from app.jobs.deletion import delete_weights as delete
 from app.jobs.weights_detail import detailed
 from app.jobs.weights_download import onnx_file
+from app.jobs.weights_upload import upload_weights as upload
 
 blueprint = Blueprint("weights", __name__, description="What trainings leave")
 
@@ -33,6 +41,20 @@ def list_weights(query: dict) -> list[dict]:
     They are listed from their first saved epoch on: each can be used for an inference or a further training.
     """
     return usable_weights(**query)
+
+
+@blueprint.post("/weights")
+@blueprint.body(NewWeightsSchema, example=NEW_WEIGHTS, form=LinkedWeightsSchema, upload=UploadedWeightsSchema)
+@blueprint.response(201, WeightsSchema, example=UPLOADED_WEIGHTS)
+def upload_weights(body: dict) -> tuple[dict, dict]:
+    """Upload a network as an ONNX file.
+
+    A multipart form brings it as `file`, or `url` leads to it. It is checked and run before anything is stored: what
+    the service cannot compute is refused with the reason. Then it can be used for inferences, and trained further by
+    `weights_id` of `/train`. `upload` in the answer says what was found in it.
+    """
+    record = upload(services(), body)
+    return detailed(services(), record), {"Location": f"/backend/weights/{record['id']}"}
 
 
 @blueprint.put("/weights")

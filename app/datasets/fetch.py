@@ -11,6 +11,8 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
+from io import BytesIO
+from typing import BinaryIO
 from urllib.parse import urljoin
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -40,9 +42,33 @@ def look_up(host: str, port: int) -> list[str]:
 def fetch(
     url: str, *, limit_bytes: int, timeout_seconds: float, allowed_hosts: Collection[str], lookup: Lookup = look_up
 ) -> bytes:
-    """Return the content behind an http or https URL.
+    """Return the content behind an http or https URL; see `fetch_into`."""
+    content = BytesIO()
+    fetch_into(
+        content,
+        url,
+        limit_bytes=limit_bytes,
+        timeout_seconds=timeout_seconds,
+        allowed_hosts=allowed_hosts,
+        lookup=lookup,
+    )
+    return content.getvalue()
+
+
+def fetch_into(
+    target: BinaryIO,
+    url: str,
+    *,
+    limit_bytes: int,
+    timeout_seconds: float,
+    allowed_hosts: Collection[str],
+    lookup: Lookup = look_up,
+) -> None:
+    """Write the content behind an http or https URL into a file.
 
     Args:
+        target: takes it; what is in there after an error is of no use.
+        url: of the user's.
         limit_bytes: the most that is read.
         timeout_seconds: for everything together, redirects included.
         allowed_hosts: host names that may have private addresses; `host:port` allows one port.
@@ -59,7 +85,8 @@ def fetch(
         host_address = _public_address(parts, allowed_hosts, lookup)
         with _response(parts, host_address, deadline) as response:
             if response.status not in REDIRECTS:
-                return _body(response, address, limit_bytes)
+                _write_body(target, response, address, limit_bytes)
+                return
             address = _redirect_target(response, address)
     raise InvalidInput(f"The URL {url!r} redirects more than {MOST_REDIRECTS} times.")
 
@@ -187,18 +214,18 @@ def _redirect_target(response: BaseHTTPResponse, url: str) -> str:
     return urljoin(url, location)
 
 
-def _body(response: BaseHTTPResponse, url: str, limit_bytes: int) -> bytes:
+def _write_body(target: BinaryIO, response: BaseHTTPResponse, url: str, limit_bytes: int) -> None:
     if response.status != 200:
         raise InvalidInput(f"The server of {url!r} answered {response.status} {response.reason or ''}".rstrip() + ".")
     if response.headers.get("Content-Encoding", "identity").lower() not in ("", "identity"):
         raise InvalidInput(f"The server of {url!r} sent the content compressed though it was not asked to.")
     length = response.headers.get("Content-Length", "")
-    body = bytearray()
+    size = 0
     while True:
-        if len(body) > limit_bytes or (length.isdigit() and len(length) < 20 and int(length) > limit_bytes):
+        if size > limit_bytes or (length.isdigit() and len(length) < 20 and int(length) > limit_bytes):
             raise TooLarge(f"The URL {url!r} holds more than {limit_bytes:,} bytes, the most that is fetched.")
         chunk = response.read1(CHUNK_BYTES)
         if not chunk:
-            break
-        body += chunk
-    return bytes(body)
+            return
+        size += len(chunk)
+        target.write(chunk)

@@ -71,7 +71,7 @@ def delete_weights(services: Services, weights_id: int) -> None:
                 f"Weights {weights_id} are what {_named('weights', heirs)} started from; delete those first."
             )
         inferences = database.inferences.find(modelweights_id=weights_id)
-        users = [record["process_id"], *(inference["process_id"] for inference in inferences)]
+        users = [each["process_id"] for each in (record, *inferences) if each["process_id"] is not None]
         _refuse_running(services, users, f"Weights {weights_id}")
         for project in database.projects.find(modelweights_id=weights_id):
             database.projects.update(project["id"], modelweights_id=None)

@@ -1,4 +1,4 @@
-"""The folder in which a dataset is put together before it has an id: it becomes the dataset's whole, or is gone."""
+"""The folder in which a dataset, or weights, are put together before they have an id: it becomes theirs, or is gone."""
 
 import fcntl
 import os
@@ -16,19 +16,19 @@ DAY_SECONDS = 24 * 3600
 
 
 @contextmanager
-def draft_folder(datasets: Path) -> Iterator[Path]:
-    """Make a folder beside those of the datasets, and remove what is there under its name in the end.
+def draft_folder(parent: Path) -> Iterator[Path]:
+    """Make a folder beside those of the datasets or weights, and remove what is there under its name in the end.
 
     Its maker holds a lock on it, which the system frees when the maker dies.
 
     Raises:
         StorageUnavailable: if it cannot be made.
     """
-    remove_abandoned(datasets)
+    remove_abandoned(parent)
     try:
-        draft, lock = _make(datasets)
+        draft, lock = _make(parent)
     except OSError as error:
-        raise unavailable(datasets, "written", error) from error
+        raise unavailable(parent, "written", error) from error
     try:
         yield draft
     finally:
@@ -36,9 +36,9 @@ def draft_folder(datasets: Path) -> Iterator[Path]:
         os.close(lock)
 
 
-def remove_abandoned(datasets: Path) -> None:
+def remove_abandoned(parent: Path) -> None:
     """Remove the drafts whose makers were killed."""
-    for draft in datasets.glob(f"{PREFIX}*"):
+    for draft in parent.glob(f"{PREFIX}*"):
         with suppress(FileNotFoundError):  # another process was quicker
             lock = os.open(draft, os.O_RDONLY)
             try:
@@ -48,10 +48,10 @@ def remove_abandoned(datasets: Path) -> None:
                 os.close(lock)
 
 
-def _make(datasets: Path) -> tuple[Path, int]:
+def _make(parent: Path) -> tuple[Path, int]:
     """Return a new folder and the lock on it; one that was taken for abandoned before it was locked is made anew."""
     while True:
-        draft = Path(tempfile.mkdtemp(prefix=PREFIX, dir=datasets))
+        draft = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
         with suppress(FileNotFoundError):
             draft.chmod(0o755)  # mkdtemp lets only its owner in; workers may be other users
             lock = os.open(draft, os.O_RDONLY)

@@ -9,11 +9,12 @@ from app.repositories.seeds import seed
 def initialise(services: Services) -> None:
     """Add the tasks, properties, models, allowed properties and shipped datasets that were never added before.
 
-    What a killed web process left of a dataset is removed.
+    What a killed web process left of a dataset or of uploaded weights is removed.
 
     Raises:
         StorageUnavailable: when the storage folder cannot be written.
     """
     seed(services.database)
-    remove_abandoned(services.storage.datasets)
+    for folder in (services.storage.datasets, services.storage.all_weights):
+        remove_abandoned(folder)
     register_shipped(services)

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import BoundedSemaphore
+from typing import BinaryIO
 
 from app.access.tokens import Tokens
-from app.datasets.fetch import fetch
+from app.datasets.fetch import fetch, fetch_into
 from app.errors import Busy
 from app.jobs.client_limits import ClientLimits
 from app.jobs.queue import JobQueue
@@ -71,6 +72,17 @@ class Services:
         """
         with self.downloads.held():
             return fetch(
+                url,
+                limit_bytes=limit_bytes,
+                timeout_seconds=self.settings.url_timeout_seconds,
+                allowed_hosts=self.settings.url_hosts,
+            )
+
+    def fetch_into(self, target: BinaryIO, url: str, limit_bytes: int) -> None:
+        """Write the content behind a URL into a file; as `fetch`."""
+        with self.downloads.held():
+            fetch_into(
+                target,
                 url,
                 limit_bytes=limit_bytes,
                 timeout_seconds=self.settings.url_timeout_seconds,

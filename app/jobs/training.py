@@ -3,11 +3,12 @@
 import platform
 import traceback
 from dataclasses import dataclass
+from pathlib import Path
 
 from app.datasets.description import Description
 from app.engines import get_engine
 from app.errors import JobFailure, ToolkitError
-from app.files import write_json
+from app.files import write_atomically, write_json
 from app.jobs.checking import mask_rule_of
 from app.jobs.dataset_images import fetched_folder
 from app.jobs.dataset_soundness import sound_report
@@ -102,7 +103,7 @@ def _attempt(task: _Task) -> Outcome | None:
 
 def _learn(task: _Task) -> Outcome:
     config, writer, dataset = task.training_config, task.writer, task.dataset
-    network = task.engine.build(config)
+    network = task.engine.build(config, _graph(task))
     writer.log(f"{config.architecture} with {network.parameter_count:,} parameters on {task.engine.name}")
     if config.is_multi_label:
         writer.log("Multi-label: an image may have any number of the classes, and each is decided by itself")
@@ -142,6 +143,15 @@ def _complete_config(config: dict, writer: RunWriter, engine: Engine, dataset: O
     write_json(writer.run.config, config)
 
 
+def _graph(task: _Task) -> Path | None:
+    """Return the uploaded network that is trained, from a copy of its own: the initial weights may be deleted."""
+    folder, initial = task.folder, task.config["initial_weights_id"]
+    before = task.storage.weights(initial).own_graph() if initial is not None else None
+    if before is not None and folder.own_graph() is None:
+        write_atomically(folder.graph, before.read_bytes())
+    return folder.own_graph()
+
+
 def _resumed(task: _Task, network: Network) -> Position | None:
     """Load the last checkpoint of the training; None where it has saved none yet."""
     position = resume(task.folder, network)
@@ -161,8 +171,10 @@ def _load_initial(task: _Task, network: Network) -> None:
     folder = task.storage.weights(weights_id)
     before = read_card(folder)
     drawn_anew = network.load_weights(folder.best)
-    layers = sorted({name.rpartition(".")[0] for name in drawn_anew})
-    if len(layers) > (before.output_channels != config.output_channels):
+    layers = sorted({_layer_of(name) for name in drawn_anew})
+    may_be_new = before.output_channels != config.output_channels
+    most = len(layers) if folder.own_graph() else 1  # a graph's build draws nothing but its last layer
+    if len(layers) > (most if may_be_new else 0):
         raise JobFailure(f"Weights {weights_id} do not fit this network: {', '.join(drawn_anew)} differ.")
     why = f", for the classes are {len(config.classes)} and were {len(before.classes)}" if layers else ""
     task.writer.log(f"Started from weights {weights_id}; drawn anew: {', '.join(layers) or 'nothing'}{why}")
@@ -170,6 +182,12 @@ def _load_initial(task: _Task, network: Network) -> None:
         task.writer.log(f"The encoder stays as it is for the first {config.freeze_epochs} epochs")
     task.config["replaced_layers"] = layers
     write_json(task.writer.run.config, task.config)
+
+
+def _layer_of(parameter: str) -> str:
+    """Return the layer that has a parameter; graphs have blanks of their own in names, or none."""
+    layer, _, last = parameter.replace("/", ".").rpartition(".")
+    return layer or last
 
 
 def _loaders(description: Description, reader: SampleReader, config: TrainingConfig) -> tuple[Loader, Loader | None]:

@@ -12,6 +12,7 @@ from app.errors import InvalidInput
 from app.jobs import queue
 from app.jobs.allowed_values import allowed_rows
 from app.jobs.checking import refuse_faulty
+from app.jobs.model_families import is_family
 from app.jobs.registration import channels_of
 from app.jobs.request_checks import (
     check_channels,
@@ -23,6 +24,7 @@ from app.jobs.request_checks import (
 )
 from app.jobs.services import Services
 from app.jobs.submission import forget, show_in_project, submit
+from app.jobs.weights_detail import uploaded_origin
 from app.training.choices import balanced_weights, check_choices
 from app.training.config import TrainingConfig, resolve_properties
 from app.zoo.architectures import SEGMENTATION, architecture_of
@@ -53,7 +55,10 @@ def start_training(services: Services, request: Mapping) -> dict:
     check_same_task(model, dataset=dataset, project=project)
     initial = _initial_weights(services, request.get("weights_id"), model)
     trained = usable_card(services, initial) if initial else None
+    _check_begins_somewhere(model, trained)
     config, texts = _resolved(services, request, model, dataset, trained)
+    if initial and trained:
+        _check_last_layer(services, initial, trained, config)
     refuse_faulty(services, dataset)
     services.queue.check()
 
@@ -99,10 +104,11 @@ def _resolved(
     properties = services.database.properties.all()
     rows = allowed_rows(services.database, model["id"], dataset["id"], is_multi_label=description.is_multi_label)
     allowed = _own_sizes(trained, properties) + rows
-    resolved = resolve_properties(request.get("properties") or (), properties, allowed, model["architecture"])
+    architecture = trained.architecture if trained else model["architecture"]
+    resolved = resolve_properties(request.get("properties") or (), properties, allowed, architecture)
     config = TrainingConfig(
         task=task,
-        architecture=model["architecture"],
+        architecture=architecture,
         classes=tuple(description.classes),
         channels=_input_channels(dataset, trained),
         is_multi_label=description.is_multi_label,
@@ -145,6 +151,32 @@ def _initial_weights(services: Services, weights_id: int | None, model: Mapping)
             "weights_id", f"Weights {weights_id} are of model {weights['model_id']}, not of model {model['id']}."
         )
     return weights
+
+
+def _check_begins_somewhere(model: Mapping, trained: TrainingConfig | None) -> None:
+    """Refuse to train a family of uploaded networks from scratch: the network comes with the weights."""
+    if trained is None and is_family(model):
+        raise InvalidInput.at(
+            "weights_id",
+            f"The model {model['name']!r} has no network but those of its weights; name some of them in weights_id "
+            f"(GET /backend/weights?model_id={model['id']} lists them).",
+        )
+
+
+def _check_last_layer(services: Services, initial: Mapping, trained: TrainingConfig, config: TrainingConfig) -> None:
+    """Refuse what needs the last layer of an uploaded network in which none was found."""
+    upload = uploaded_origin(services, initial)
+    if upload is None or upload["last_layer"] is not None:
+        return
+    if trained.output_channels != config.output_channels:
+        raise InvalidInput.at(
+            "dataset_id",
+            f"The uploaded network of weights {initial['id']} has no last layer that could be replaced, so that it can "
+            f"only be trained on its own number of classes, {len(trained.classes)}.",
+        )
+    if config.freeze_epochs:
+        message = "Freeze epochs: the uploaded network has no last layer to be trained alone; give 0."
+        raise InvalidInput.at("Freeze epochs", message)
 
 
 def _input_channels(dataset: Mapping, trained: TrainingConfig | None) -> int:

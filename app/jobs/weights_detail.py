@@ -36,6 +36,14 @@ def is_exported(folder: WeightsFolder) -> bool:
     return report is not None and report["error"] is None and folder.onnx.exists()
 
 
+def uploaded_origin(services: Services, record: Mapping | None) -> dict | None:
+    """Return what was uploaded that weights come from, perhaps by several trainings; None for those of the zoo."""
+    while record is not None and "upload" not in record:
+        before = record.get("pretrained_on")
+        record = services.database.weights.get(before) if before else None
+    return record["upload"] if record else None
+
+
 def facts_of(weights_id: int, created_at: str, dataset: Mapping | None) -> dict[str, str]:
     """Return what an exported file tells of its origin; a name is left out, for it may change."""
     facts = {"weights_id": str(weights_id), "created_at": created_at}

@@ -55,7 +55,7 @@ def _export(folder: WeightsFolder, card: Mapping, facts: Mapping, images: Iterab
     # On the processor, for that is what the file is compared on: GPUs may round more coarsely.
     config = replace(TrainingConfig.from_dict(card["config"]), devices="cpu", batch_parts=1)
     engine = get_engine(config.engine)
-    network = engine.build(config)
+    network = engine.build(config, folder.own_graph())
     if unfitting := network.load_weights(folder.best):
         raise JobFailure(f"The weights do not fit their model: {', '.join(unfitting)} differ.")
     network.export_onnx(folder.onnx, metadata(card, config, facts))

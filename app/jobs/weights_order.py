@@ -13,6 +13,7 @@ from app.jobs.services import Services
 from app.settings import CLONE_FOLDER
 
 EXPORT = "export"
+IMPORT = "import"
 PROGRAM = "app.jobs.weights_program"
 LONGEST_SECONDS = 300
 REFUSED = 3  # the exit code of an order that was refused, with `{"error": sentence}` as the answer
@@ -20,7 +21,7 @@ TOO_MUCH = f"it takes more than {LONGEST_SECONDS} seconds, or more memory than i
 
 
 def run_order(services: Services, order: Mapping) -> dict:
-    """Return the answer to an order; `error` in it is the sentence of a refusal.
+    """Return the answer to an order; `error` in it is the sentence of a refusal, `errors` may have it by field.
 
     Raises:
         Busy: while other orders are worked on.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from app.errors import ToolkitError
-from app.jobs.weights_order import EXPORT, LONGEST_SECONDS, REFUSED
+from app.jobs.weights_order import EXPORT, IMPORT, LONGEST_SECONDS, REFUSED
 
 MEMORY_BYTES = 8 * 1024**3
 
@@ -43,7 +43,39 @@ def _images(order: Mapping) -> list[Any] | None:
         return None
 
 
-ORDERS = {EXPORT: export}
+def take_in(order: Mapping) -> dict:
+    """Make weights of an uploaded file, in a folder of their own, and export them."""
+    from app.engines import get_engine
+    from app.jobs.weights_export import export_weights
+    from app.runs.layout import WeightsFolder
+    from app.training.checkpoints import save_best
+    from app.training.engine import Wanted
+
+    folder, engine = WeightsFolder(Path(order["folder"])), get_engine(order["engine"])
+    wanted = Wanted(**{name: _hashable(value) for name, value in order["wanted"].items()})
+    imported = engine.import_onnx(Path(order["file"]), wanted, folder.graph)
+    network = engine.build(imported.config, folder.graph)
+    facts = {"epoch": None, "is_complete": True, "metric": None, "value": None}
+    save_best(folder, network, imported.config, facts)
+    export_weights(folder, order["facts"], None)
+    config = imported.config
+    return {
+        "classes": list(config.classes),
+        "channels": config.channels,
+        "input_height": config.input_height,
+        "input_width": config.input_width,
+        "is_multi_label": config.is_multi_label,
+        "parameter_count": network.parameter_count,
+        "last_layer": imported.last_layer,
+        "notes": list(imported.notes),
+    }
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+ORDERS = {EXPORT: export, IMPORT: take_in}
 
 
 def main(source: BinaryIO, target: BinaryIO) -> int:
@@ -56,7 +88,7 @@ def main(source: BinaryIO, target: BinaryIO) -> int:
     try:
         answer, code = ORDERS[order["kind"]](order), 0
     except ToolkitError as error:
-        answer, code = {"error": error.message}, REFUSED
+        answer, code = {"error": error.message, "errors": error.errors}, REFUSED
     except MemoryError:
         answer, code = {"error": f"it needs more than {MEMORY_BYTES // 1024**3} GiB of memory."}, REFUSED
     target.write(json.dumps(answer).encode())

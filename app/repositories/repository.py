@@ -45,10 +45,13 @@ class Repository:
         """
         return _copy(_record(self._found(self._stored, record_id)))
 
-    def reserve_id(self) -> int:
-        """Return an id that no record has or will get, for files that have to be there before their record is."""
+    def reserve_id(self, least: int = 1) -> int:
+        """Return an id that no record has or will get, for files that have to be there before their record is.
+
+        `least` is the lowest one to take, in a table in which later versions of the software will seed more records.
+        """
         with self._storage.transaction() as tables:
-            return AssignedIds(tables, self._table(tables)).take()
+            return AssignedIds(tables, self._table(tables)).take(least)
 
     def was_assigned(self, record_id: int) -> bool:
         """Tell whether the id was given to a record, seeded or reserved at any time."""

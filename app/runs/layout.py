@@ -81,6 +81,10 @@ class WeightsFolder:
         return self.path / "weights.json"
 
     @property
+    def graph(self) -> Path:
+        return self.path / "graph.onnx"
+
+    @property
     def onnx(self) -> Path:
         return self.path / "model.onnx"
 
@@ -95,6 +99,10 @@ class WeightsFolder:
     @property
     def metrics(self) -> Path:
         return self.path / "metrics.jsonl"
+
+    def own_graph(self) -> Path | None:
+        """Return the uploaded network that the weights are of; None where they are of the zoo's."""
+        return self.graph if self.graph.is_file() else None
 
     def has_weights(self) -> bool:
         """Tell whether a training has saved weights that can be used; the card is written last."""
@@ -143,9 +151,13 @@ class StorageLayout:
         """Return the values of a small picture of a mask, of the kinds that the web process does not decode."""
         return self.dataset(dataset_id) / "thumbnails" / f"{index}-values.png"
 
+    @property
+    def all_weights(self) -> Path:
+        return self.root / "weights"
+
     def weights(self, weights_id: int) -> WeightsFolder:
         """Return the folder of these weights."""
-        return WeightsFolder(self.root / "weights" / str(weights_id))
+        return WeightsFolder(self.all_weights / str(weights_id))
 
     def run(self, process_id: str) -> RunFolder | None:
         """Return the folder of a process, or None where the text is no process id of ours."""
@@ -155,5 +167,5 @@ class StorageLayout:
 
     def create(self) -> None:
         """Make the folders; those that exist are left alone."""
-        for folder in (self.records, self.runs, self.root / "datasets", self.root / "weights"):
+        for folder in (self.records, self.runs, self.root / "datasets", self.all_weights):
             folder.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
 """The weights folder of a training: what is saved when, and the card that says what the weights are."""
 
 import math
+from collections.abc import Mapping
 from hashlib import file_digest
 
 import orjson
@@ -36,15 +37,20 @@ def save_epoch(
         is_complete: whether an epoch has just ended, so that its value is known.
     """
     if is_best:
-        network.save_weights(folder.best)
         value = position.best_value if is_complete and math.isfinite(position.best_value) else None
         epoch = position.best_epoch if is_complete else position.epoch
-        card = {"config": config.to_dict(), "epoch": epoch, "is_complete": is_complete}
-        with folder.best.open("rb") as weights:
-            card["digest"] = file_digest(weights, "sha256").hexdigest()
         judged_by = config.loss if config.keep_best_by == "loss" else config.metric
-        write_json(folder.card, card | {"metric": judged_by, "value": value})
+        facts = {"epoch": epoch, "is_complete": is_complete, "metric": judged_by, "value": value}
+        save_best(folder, network, config, facts)
     network.save_checkpoint(folder.last, position.to_dict())
+
+
+def save_best(folder: WeightsFolder, network: Network, config: TrainingConfig, facts: Mapping) -> None:
+    """Keep the network as `best`, then the card that tells its config and these facts."""
+    network.save_weights(folder.best)
+    with folder.best.open("rb") as weights:
+        digest = file_digest(weights, "sha256").hexdigest()
+    write_json(folder.card, {"config": config.to_dict(), **facts, "digest": digest})
 
 
 def resume(folder: WeightsFolder, network: Network) -> Position | None:

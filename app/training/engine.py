@@ -32,6 +32,52 @@ class BatchResult:
     probabilities: np.ndarray
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What the owner of an ONNX file says of it. What is None is taken from the file.
+
+    Attributes:
+        task: what the network is for.
+        classes: their names in the network's order.
+        channels: depth of the images.
+        input_height: in pixels.
+        input_width: in pixels.
+        is_multi_label: whether each class is decided by itself.
+        largest_value: what the network expects for white; images have 1.
+        mean: what the network expects to be taken off each channel then; one value stands for all.
+        std: what it expects each channel to be divided by after that.
+        is_blue_first: whether the channels of colours are turned before that.
+        layer_to_remove: the last layer, by the name of its node, result or weights.
+    """
+
+    task: str
+    classes: tuple[str, ...] | None = None
+    channels: int | None = None
+    input_height: int | None = None
+    input_width: int | None = None
+    is_multi_label: bool | None = None
+    largest_value: float = 1.0
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    is_blue_first: bool = False
+    layer_to_remove: str | None = None
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What became of an ONNX file.
+
+    Attributes:
+        config: for an inference with the network.
+        notes: a sentence for each thing that was changed or assumed.
+        last_layer: what can be replaced for other classes; None if nothing can.
+    """
+
+    config: TrainingConfig
+    notes: tuple[str, ...]
+    last_layer: str | None
+
+
 class Network(Protocol):
     """A built network.
 
@@ -128,6 +174,14 @@ class Engine(Protocol):
 
         Raises:
             JobFailure: when the graph cannot be computed, or has no last layer that can be replaced.
+        """
+
+    def import_onnx(self, path: Path, wanted: Wanted, graph: Path) -> Imported:
+        """Check a foreign ONNX file, and write it as `build` takes it.
+
+        Raises:
+            JobFailure: one sentence why the file cannot be used.
+            InvalidInput: naming what of `wanted` does not fit the file.
         """
 
     def run_onnx(self, path: Path, images: np.ndarray) -> np.ndarray:

@@ -133,6 +133,27 @@ UPLOADED = {
     for task in (CLASSIFICATION, SEGMENTATION)
 }
 
+# Ids below are for models and rules that come with the service.
+FIRST_FAMILY_ID = 1001
+# What a model that a user adds has: allowed value and default, by property; sizes are those of the uploaded network.
+FAMILY_DEFAULTS = {
+    CLASSIFICATION: {
+        "learning rate": (None, "0.0001"),
+        "loss function": ("CrossEntropy,SoftCrossEntropy,MSE", "CrossEntropy"),
+        "batch size": (None, "16"),
+        "metric": ("CategoricalAccuracy,MeanAbsoluteError,MeanSquaredError", "CategoricalAccuracy"),
+    },
+    SEGMENTATION: {
+        "learning rate": (None, "0.0001"),
+        "loss function": (
+            "DiceCrossEntropy,CrossEntropy,SoftCrossEntropy,BinaryCrossEntropy,Dice,Focal,MSE",
+            "DiceCrossEntropy",
+        ),
+        "batch size": (None, "4"),
+        "metric": ("Dice,IoU", "Dice"),
+    },
+}
+
 
 def architecture_of(name: str) -> Architecture:
     """Return the entry of a name, be it of the zoo or of uploaded networks."""

@@ -49,7 +49,7 @@ def test_answers_alike_with_and_without_slash_and_to_head(client, address):
         ("/backend/projects/", {"GET", "HEAD", "OPTIONS", "POST", "PUT"}),
         ("/backend/projects/1", {"GET", "HEAD", "OPTIONS", "PUT", "DELETE"}),
         ("/backend/datasets/1/", {"GET", "HEAD", "OPTIONS", "DELETE"}),
-        ("/backend/weights", {"GET", "HEAD", "OPTIONS", "PUT"}),
+        ("/backend/weights", {"GET", "HEAD", "OPTIONS", "POST", "PUT"}),
         ("/backend/train", {"POST", "OPTIONS"}),
         ("/backend/stopProcess", {"POST", "OPTIONS"}),
         ("/backend/output", {"GET", "HEAD", "OPTIONS"}),

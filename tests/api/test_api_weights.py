@@ -3,7 +3,7 @@
 from api_sandbox import assert_error, give_export
 
 FIELDS = ["id", "name", "logfile", "model_id", "task_id", "dataset_id", "pretrained_on", "celery_id"]
-FIELDS += ["replaced_layers", "onnx_export"]
+FIELDS += ["replaced_layers", "onnx_export", "upload"]
 
 
 def test_weights_are_read_from_the_start_and_listed_from_their_first_file(client, toolkit, training):

@@ -2,6 +2,8 @@
 
 import json
 import re
+import sys
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -9,6 +11,9 @@ import onnxruntime
 import pytest
 from conftest import training
 from PIL import Image
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "engines"))  # for the files of other programs
+from onnx_files import eddl_like
 
 
 def fetched(client, weights_id, **headers):
@@ -87,3 +92,75 @@ def test_weights_of_a_stopped_training_are_exported_when_they_are_downloaded(cli
     assert facts_in(fetched(client, answer["weight_id"]).data)["deephealth.dataset"] == "Sides"
 
     assert client.get(f"/weights/{answer['weight_id']}")["onnx_export"]["image_count"] == 8
+
+
+def uploaded(client, content, **fields):
+    """Send a file as a browser's form does; return status and answer."""
+    return client.send("POST", "/weights", fields={"file": ("net.onnx", content), **fields})
+
+
+@pytest.fixture(scope="module")
+def family(client):
+    return client.post("/models", {"name": "From elsewhere", "task_id": 1})
+
+
+@pytest.fixture(scope="module")
+def foreign(client, family, tmp_path_factory):
+    """A file as EDDL writes it, uploaded."""
+    path = eddl_like(tmp_path_factory.mktemp("foreign") / "net.onnx")
+    fields = {"name": "Ours", "model_id": str(family["id"]), "classes": "a,b,c", "layer_to_remove": "dense1"}
+    status, answer = uploaded(client, path.read_bytes(), **fields)
+    assert status == 201, answer
+    return answer
+
+
+def test_an_uploaded_network_predicts(client, foreign, sides, project):
+    assert foreign["upload"]["classes"] == ["a", "b", "c"] and foreign["upload"]["last_layer"] == "Gemm_6"
+    assert foreign["onnx_export"]["relative_difference"] < 1e-4
+    assert [each["id"] for each in client.get(f"/weights?model_id={foreign['model_id']}")] == [foreign["id"]]
+    body = {"modelweights_id": foreign["id"], "dataset_id": sides["id"], "project_id": project["id"]}
+    process_id = client.post("/inference", body)["process_id"]
+    assert client.wait(process_id)["process_status"] == "finished"
+    rows = client.get(f"/output?process_id={process_id}")["outputs"]
+    assert len(rows) == 23 and all(sum(json.loads(scores)[0]) == pytest.approx(1) for _, scores in rows)
+
+
+def test_an_uploaded_network_learns_other_classes_and_leaves_again(client, foreign, sides, project):
+    body = training(sides, project, foreign["model_id"], foreign["id"], Epochs="30", Learning_rate="0.01")
+    answer = client.post("/train", body)
+    assert client.wait(answer["process_id"])["process_status"] == "finished"
+    tuned = client.get(f"/weights/{answer['weight_id']}")
+    assert tuned["pretrained_on"] == foreign["id"]
+    assert tuned["replaced_layers"] == ["dense1_W", "dense1_b"]
+    facts = facts_in(fetched(client, tuned["id"]).data)
+    assert json.loads(facts["deephealth.classes"]) == ["left", "right"]
+    assert json.loads(facts["deephealth.metrics"])["value"] > 0.9
+
+    answer = client.post("/train", training(sides, project, foreign["model_id"], tuned["id"], Epochs="1"))
+    assert client.wait(answer["process_id"])["process_status"] == "finished"
+    assert client.get(f"/weights/{answer['weight_id']}")["replaced_layers"] == []
+
+
+def test_what_was_downloaded_is_uploaded_without_a_word_of_explanation(client, trained, downloaded, sides, project):
+    status, copy = uploaded(client, downloaded.data, name="Copy", model_id="1")
+    assert status == 201 and copy["upload"]["classes"] == ["left", "right"]
+    assert copy["upload"]["parameter_count"] > 1_000_000
+
+    outputs = []
+    for weights_id in (trained["weight_id"], copy["id"]):
+        body = {"modelweights_id": weights_id, "dataset_id": sides["id"], "project_id": project["id"]}
+        process_id = client.post("/inference", body)["process_id"]
+        client.wait(process_id)
+        rows = client.get(f"/output?process_id={process_id}")["outputs"]
+        outputs.append([json.loads(text)[0] for _, text in rows])
+    np.testing.assert_allclose(outputs[1], outputs[0], atol=1e-5)
+
+
+def test_a_file_that_cannot_be_used_is_refused_and_nothing_is_stored(client, service, family):
+    before = sorted((service.storage / "weights").iterdir())
+    fields = {"name": "Bad", "model_id": str(family["id"])}
+    for content in (b"\x80\x04pickle", b"no network", b""):
+        status, answer = uploaded(client, content, **fields)
+        assert status == 422 and answer["errors"]["file"] == [answer["message"]]
+    assert sorted((service.storage / "weights").iterdir()) == before
+    assert len(client.get(f"/weights?model_id={family['id']}")) == 3

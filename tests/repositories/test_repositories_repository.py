@@ -248,3 +248,14 @@ def test_ids_are_given_once_and_records_kept_whatever_the_order(tmp_path_factory
             repository.update(number[0], count=count)
             expected[number[0]] = count
         assert {record["id"]: record["count"] for record in repository.all()} == expected
+
+
+def test_records_of_users_leave_room_for_those_that_come_with_later_versions(repository):
+    repository.add_missing([{"id": 1, "name": "shipped"}])
+    own = repository.add({"id": repository.reserve_id(1001), "name": "own"})
+    assert own["id"] == 1001 and repository.reserve_id(1001) == 1002
+
+    assert repository.add_missing([{"id": 2, "name": "new"}, {"id": 1001, "name": "no"}]) == [{"id": 2, "name": "new"}]
+    repository.delete(2)
+    repository.delete(1001)
+    assert repository.add_missing([{"id": 2, "name": "new"}, {"id": 1001, "name": "no"}]) == []

@@ -22,6 +22,7 @@ WEIGHTS = {
         "is_noise": False,
         "error": None,
     },
+    "upload": None,
 }
 RENAMED = {"id": 3, "name": "my best one"}
 KEPT = {"description": "Clients may send it back; it stays as it is."}
@@ -40,6 +41,22 @@ class OnnxExportSchema(ma.Schema):
         metadata={"description": "Whether these were random numbers, since the dataset's images could not be read."},
     )
     error = fields.String(required=True, allow_none=True)
+
+
+class UploadSchema(ma.Schema):
+    """What the service found in an uploaded file."""
+
+    origin = fields.String(metadata={"description": "The name of the file, or the URL that it was fetched from."})
+    classes = fields.List(fields.String())
+    channels = fields.Integer(metadata={"minimum": 1})
+    input_height = fields.Integer(metadata={"minimum": 1})
+    input_width = fields.Integer(metadata={"minimum": 1})
+    is_multi_label = fields.Boolean()
+    parameter_count = fields.Integer(metadata={"minimum": 0})
+    last_layer = fields.String(
+        allow_none=True, metadata={"description": "What is replaced for other classes; null if nothing can be."}
+    )
+    notes = fields.List(fields.String(), metadata={"description": "What was assumed, or changed in the network."})
 
 
 class WeightsSchema(ma.Schema):
@@ -70,6 +87,9 @@ class WeightsSchema(ma.Schema):
         allow_none=True,
         metadata={"description": "Null until the weights as they are now have been exported; the download does it."},
     )
+    upload = fields.Nested(
+        UploadSchema, allow_none=True, dump_default=None, metadata={"description": "Null for weights of trainings."}
+    )
 
 
 class WeightsFilterSchema(ma.Schema):
@@ -88,6 +108,7 @@ class WeightsChangeSchema(ma.Schema):
     pretrained_on = Id(allow_none=True, metadata=KEPT)
     celery_id = Text(longest=64, shortest=0, allow_none=True, metadata=KEPT)
     onnx_export = Values(allow_none=True, metadata=KEPT)
+    upload = Values(allow_none=True, metadata=KEPT)
     replaced_layers = Values(allow_none=True, metadata=KEPT)  # whatever it is, as a form spells lists in no one way
 
 

@@ -18,7 +18,7 @@ import torch._dynamo  # the first optimizer imports it: two seconds of every job
 from onnx import ModelProto
 from torch import Tensor, nn
 
-from app.engines.torch_engine import architectures, onnx_export, onnx_graph, onnx_head
+from app.engines.torch_engine import architectures, onnx_export, onnx_graph, onnx_head, onnx_upload
 from app.engines.torch_engine.devices import advise, find_devices, half_precision
 from app.engines.torch_engine.losses import LOSSES, MULTI_LABEL_LOSSES, activate, one_hot
 from app.engines.torch_engine.onnx_import import GraphModule
@@ -26,7 +26,7 @@ from app.engines.torch_engine.optimisation import Optimisation
 from app.errors import JobFailure
 from app.files import write_atomically
 from app.training.config import TrainingConfig
-from app.training.engine import BatchResult
+from app.training.engine import BatchResult, Imported, Wanted
 
 # What torch, the C++ library and the GPU's libraries say, each in its own way.
 OUT_OF_MEMORY = (
@@ -225,7 +225,15 @@ class TorchEngine:
             return TorchNetwork(architectures.build(config), config, devices)
         model = onnx_graph.read_model(graph)
         onnx_head.fit_head(model, config.output_channels)
-        return TorchNetwork(GraphModule(model), config, devices, model)
+        module = GraphModule(model)
+        module.keep_learning(onnx_head.head_weights(model))
+        return TorchNetwork(module, config, devices, model)
+
+    def import_onnx(self, path: Path, wanted: Wanted, graph: Path) -> Imported:
+        """Check a foreign ONNX file, and write it in the form that `build` takes."""
+        model, imported = onnx_upload.read_upload(path, wanted)
+        write_atomically(graph, model.SerializeToString())
+        return imported
 
     def run_onnx(self, path: Path, images: np.ndarray) -> np.ndarray:
         """Return what onnxruntime makes of an exported file."""

@@ -8,6 +8,7 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, inliner
 
+from app.engines.torch_engine.onnx_kinds import EXPORT_ADVICE, LONGEST_START, refuse_other_kinds
 from app.engines.torch_engine.onnx_ops.registry import OPERATORS
 from app.errors import JobFailure
 
@@ -17,14 +18,6 @@ FREE_INITIALISERS = 4  # the file version since which initialisers need not be i
 DOMAINS = ("", "ai.onnx")
 # How other programs write what the standard has another name for: those of EDDL.
 DIALECT = {"Linear": "Identity", "Exponential": "Exp"}
-KINDS = (
-    (b"PK\x03\x04", "a zip archive, such as PyTorch's own files of weights are"),
-    (b"\x80", "a Python pickle, which is never opened"),
-    (b"\x89HDF", "an HDF5 file, as Keras writes"),
-    (b"\x1f\x8b", "a gzip archive"),
-    (b"ustar", "a tar archive"),
-)
-EXPORT_ADVICE = "export the network to ONNX first, for example by torch.onnx.export or tf2onnx"
 
 
 def read_model(path: Path) -> ModelProto:
@@ -34,9 +27,7 @@ def read_model(path: Path) -> ModelProto:
         JobFailure: one sentence why the file is none that can be used.
     """
     content = path.read_bytes()
-    for start, kind in KINDS:
-        if content.startswith(start):
-            raise JobFailure(f"The file is {kind}; {EXPORT_ADVICE}.")
+    refuse_other_kinds(content[:LONGEST_START])
     try:
         model = ModelProto.FromString(content)
     except DecodeError as error:

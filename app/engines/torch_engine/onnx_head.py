@@ -51,6 +51,16 @@ def find_head(model: ModelProto, layer: str | None = None) -> Head:
     return head
 
 
+def head_weights(model: ModelProto) -> set[str]:
+    """Return the names of the last layer's weights; none if there is no single last layer."""
+    stored = _Stored(model)
+    try:
+        head = _last_layer(stored)
+    except JobFailure:
+        return set()
+    return {stored.source(node.input[slot])[0] for node, slot in [(head.node, 1), *_biases(stored, head)]}
+
+
 def fit_head(model: ModelProto, count: int) -> list[str]:
     """Replace the last layer if it has another number of outputs; return the names of the weights that are new."""
     sizes = sizes_of(model.graph.output[0])

@@ -1,6 +1,6 @@
 """An ONNX graph as a PyTorch network that can be trained: its weights become parameters, named after them."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,7 @@ class GraphModule(nn.Module):
             once if the graph gives the same then, else in parts.
         batch: the number of images at hand.
         weight_names: the name in the file of each parameter and running statistic.
+        head: the parameters that learn while the others are held still.
     """
 
     def __init__(self, model: ModelProto):
@@ -56,6 +57,7 @@ class GraphModule(nn.Module):
         self.batch = 0
         self._is_batch_free: bool | None = None
         self.weight_names: dict[str, str] = {}
+        self.head: frozenset[str] = frozenset()
         self._input, self._output = image.name, model.graph.output[0].name
         self._constants: dict[str, Tensor] = {}
         self._attributes: dict[str, str] = {}
@@ -133,6 +135,10 @@ class GraphModule(nn.Module):
             self.register_parameter(attribute, nn.Parameter(value))
         else:
             self.register_buffer(attribute, value)
+
+    def keep_learning(self, names: Collection[str]) -> None:
+        """Take the names in the file of the last layer's weights."""
+        self.head = frozenset(attribute for attribute, name in self.weight_names.items() if name in names)
 
     def add_node(self, node: Node, finished: Iterable[str]) -> None:
         """Add the next node to run, with the values that are not needed after it."""

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from app.engines.torch_engine.onnx_import import GraphModule
 from app.training.config import TrainingConfig
 from app.zoo.architectures import architecture_of
 
@@ -22,7 +23,7 @@ class Optimisation:
     ):
         """Take the module, and the type in which mixed precision computes; None without it."""
         self._module = module
-        self._encoder = _encoder(module, config.architecture)
+        self._encoder = architecture_of(config.architecture).encoder
         self._frozen_modules: list[nn.Module] = []
         build, options = OPTIMIZERS[config.optimizer]
         self._optimizer = build(
@@ -38,6 +39,9 @@ class Optimisation:
 
     def freeze_encoder(self, *, is_frozen: bool) -> None:
         """Keep the encoder as it is, the statistics of its normalisation layers included, or let it learn again."""
+        if isinstance(self._module, GraphModule):
+            self._freeze_graph(self._module, is_frozen=is_frozen)
+            return
         for name, parameter in self._module.named_parameters():
             parameter.requires_grad_(not (is_frozen and name.startswith(self._encoder)))
         self._frozen_modules = [
@@ -45,6 +49,12 @@ class Optimisation:
             for name, module in self._module.named_modules()
             if is_frozen and f"{name}.".startswith(self._encoder)
         ]
+
+    def _freeze_graph(self, graph: GraphModule, *, is_frozen: bool) -> None:
+        """Hold still all but the last layer; a graph is one module, and that layer has nothing but its weights."""
+        for name, parameter in graph.named_parameters():
+            parameter.requires_grad_(not is_frozen or name in graph.head or not graph.head)
+        self._frozen_modules = [graph] if is_frozen and graph.head else []
 
     def prepare(self) -> None:
         """Switch the module to learning, except what is frozen."""
@@ -77,12 +87,3 @@ class Optimisation:
             self._scaler.load_state_dict(state["scaler"])
         for parameter, gradient in zip(self._module.parameters(), state["gradients"], strict=True):
             parameter.grad = gradient if gradient is None else gradient.to(parameter)
-
-
-def _encoder(module: nn.Module, architecture: str) -> tuple[str, ...]:
-    """Return how the names of the encoder's parameters begin; of an uploaded network, all but the last layer."""
-    encoder = architecture_of(architecture).encoder
-    if encoder:
-        return encoder
-    layers = list(dict.fromkeys(name.rpartition(".")[0] + "." for name, _ in module.named_parameters()))
-    return tuple(layers[:-1])

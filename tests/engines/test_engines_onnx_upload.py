@@ -1,0 +1,133 @@
+"""A foreign file is understood, or refused with one sentence."""
+
+import json
+
+import numpy as np
+import onnx
+import pytest
+from onnx_files import eddl_like, make, numbers, run, tensorflow_like
+
+from app.engines import get_engine
+from app.errors import InvalidInput, JobFailure
+from app.training.engine import Wanted
+
+CLASSIFY, SEGMENT = Wanted("classification"), Wanted("segmentation")
+DENSE = {"w": numbers(48, 3), "b": numbers(3)}
+
+
+def dense(path, shape=("N", 3, 4, 4), count=3, opset=13, **options):
+    """A file of one dense layer."""
+    nodes = [("Flatten", ["images"], ["flat"], {}), ("Gemm", ["flat", "w", "b"], ["out"], {})]
+    return make(path, nodes, {"w": numbers(48, count), "b": numbers(count)}, list(shape), opset=opset, **options)
+
+
+def taken(path, wanted):
+    """Return what became of a file, and the network."""
+    graph = path.with_name("graph.onnx")
+    engine = get_engine("torch")
+    imported = engine.import_onnx(path, wanted, graph)
+    return imported, engine.build(imported.config, graph)
+
+
+def probabilities(logits):
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def test_what_nobody_says_is_found_in_the_file(tmp_path):
+    imported, _ = taken(eddl_like(tmp_path / "net.onnx"), CLASSIFY)
+    config = imported.config
+    assert (config.architecture, config.channels, config.input_height, config.input_width) == (
+        "onnx_classification", 1, 8, 8,
+    )  # fmt: skip
+    assert config.classes == ("0", "1", "2") and "have no names" in imported.notes[0]
+    assert imported.last_layer == "Gemm_6"
+
+
+def test_channels_last_are_turned(tmp_path):
+    path = tensorflow_like(tmp_path / "net.onnx")
+    imported, network = taken(path, CLASSIFY)
+    assert imported.config.channels == 3
+    images = numbers(2, 3, 16, 16)
+    np.testing.assert_allclose(network.predict_batch(images), run(path, images.transpose(0, 2, 3, 1)), rtol=1e-4)
+
+
+def test_images_are_prepared_as_the_network_expects_them(tmp_path):
+    path = dense(tmp_path / "net.onnx")
+    mean, std = (103.9, 116.8, 123.7), (57.0, 58.0, 59.0)
+    wanted = Wanted("classification", largest_value=255.0, mean=mean, std=std, is_blue_first=True)
+    _, network = taken(path, wanted)
+    images = np.random.default_rng(0).random((2, 3, 4, 4), dtype=np.float32)
+
+    blue_first = images[:, ::-1] * 255
+    prepared = (blue_first - np.reshape(mean, (1, 3, 1, 1))) / np.reshape(std, (1, 3, 1, 1))
+    expected = probabilities(run(path, prepared.astype(np.float32)))
+
+    np.testing.assert_allclose(network.predict_batch(images), expected, rtol=1e-4)
+    network.export_onnx(tmp_path / "out.onnx", {})
+    np.testing.assert_allclose(get_engine("torch").run_onnx(tmp_path / "out.onnx", images), expected, rtol=1e-4)
+
+
+def test_a_file_says_what_the_service_once_wrote_into_it(tmp_path):
+    path = dense(tmp_path / "net.onnx")
+    model = onnx.load(path)
+    facts = {"task": "classification", "classes": json.dumps(["x", "y", "z"]), "is_multi_label": "true"}
+    onnx.helper.set_model_props(model, {f"deephealth.{name}": value for name, value in facts.items()})
+    path.write_bytes(model.SerializeToString())
+
+    imported, _ = taken(path, CLASSIFY)
+    assert imported.config.classes == ("x", "y", "z") and imported.config.is_multi_label
+    assert taken(path, Wanted("classification", classes=("a", "b", "c")))[0].config.classes == ("a", "b", "c")
+    with pytest.raises(InvalidInput, match="for classification, and the model is for segmentation"):
+        taken(path, SEGMENT)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_planes_of_masks_are_counted(tmp_path, count):
+    weights = {"w": numbers(count, 3, 1, 1)}
+    path = make(tmp_path / "net.onnx", [("Conv", ["images", "w"], ["out"], {})], weights, ["N", 3, 8, 8])
+    assert taken(path, SEGMENT)[0].config.output_channels == count
+
+
+@pytest.mark.parametrize(
+    ("shape", "wanted", "field"),
+    [
+        (("N", 3, "H", "W"), {}, "input_height"),
+        (("N", "C", 4, 4), {}, "colour_type"),
+        (("N", 3, 4, 4), {"input_height": 8}, "input_height"),
+        (("N", 3, 4, 4), {"mean": (0.1, 0.2)}, "mean"),
+        (("N", 3, 4, 4), {"layer_to_remove": "conv1"}, "layer_to_remove"),
+    ],
+)
+def test_what_does_not_fit_the_file_is_laid_at_its_field(tmp_path, shape, wanted, field):
+    with pytest.raises(InvalidInput) as refusal:
+        taken(dense(tmp_path / "net.onnx", shape), Wanted("classification", **wanted))
+    assert list(refusal.value.errors) == [field] and refusal.value.message.startswith(field)
+
+
+def test_an_open_size_is_the_one_that_was_sent(tmp_path):
+    imported, _ = taken(dense(tmp_path / "net.onnx", ("N", "C", "H", "W")), Wanted("classification", None, 3, 4))
+    assert (imported.config.channels, imported.config.input_height, imported.config.input_width) == (3, 4, 4)
+
+
+def test_a_file_that_the_checker_of_onnx_refuses(tmp_path):
+    path = make(tmp_path / "net.onnx", [("Relu", ["nothing"], ["out"], {})], {}, ["N", 3, 4, 4])
+    with pytest.raises(JobFailure, match="no sound ONNX model: Nodes in a graph must be topologically sorted"):
+        taken(path, CLASSIFY)
+
+
+def test_classes_that_are_not_as_many_as_the_outputs(tmp_path):
+    with pytest.raises(JobFailure, match=r"gives 3 for each image; 2 numbers.*check the classes"):
+        taken(dense(tmp_path / "net.onnx"), Wanted("classification", classes=("a", "b")))
+
+
+def test_freezing_leaves_the_last_layer_to_learn(tmp_path):
+    _, network = taken(tensorflow_like(tmp_path / "net.onnx"), CLASSIFY)
+    network.freeze_encoder(is_frozen=True)
+    before = {name: value.clone() for name, value in network._module.state_dict().items()}
+    network.train_batch(numbers(4, 3, 16, 16), np.array([0, 1, 2, 0]))
+    changed = {name for name, value in network._module.state_dict().items() if not value.equal(before[name])}
+    assert changed == {"dense/kernel", "dense/bias"}
+    network.freeze_encoder(is_frozen=False)
+    network.train_batch(numbers(4, 3, 16, 16), np.array([0, 1, 2, 0]))
+    assert not network._module.state_dict()["conv/kernel"].equal(before["conv/kernel"])
