@@ -1,6 +1,11 @@
 """How gunicorn serves the web application; every value a lab may want to change is a setting of the service."""
 
+import atexit
+import os
+import shutil
 import sys
+import tempfile
+from importlib.util import find_spec
 
 from gunicorn import util
 
@@ -25,6 +30,22 @@ preload_app = True
 timeout = _settings.url_timeout_seconds + 30
 graceful_timeout = 10
 keepalive = 5
+
+
+def make_metrics_folder():
+    """Give prometheus-client a folder in which its processes add up what they count; it is looked for on import."""
+    folder, maker = tempfile.mkdtemp(prefix="dht-metrics-"), os.getpid()
+
+    def remove():
+        if os.getpid() == maker:  # the workers inherit this
+            shutil.rmtree(folder, ignore_errors=True)
+
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+    atexit.register(remove)
+
+
+if find_spec("prometheus_client") and "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+    make_metrics_folder()
 
 
 def on_starting(server):

@@ -9,6 +9,7 @@ from app.api import (
     dataset_images,
     dataset_reports,
     datasets,
+    health,
     inference,
     models,
     outputs,
@@ -30,6 +31,7 @@ from app.api.gate import guard
 from app.api.headers import allow_origins, harden, spell_reasons
 from app.api.json_provider import OrjsonProvider
 from app.api.limits import limit_clients
+from app.api.measurements import measure
 from app.api.openapi import OPENAPI_CONFIG, Api
 from app.api.path_ids import IdConverter, IndexConverter, describe_id, describe_index
 from app.api.uploads import UploadRequest
@@ -55,6 +57,7 @@ RESOURCES = (
     weights,
     training_settings,
     session,
+    health,
 )
 
 
@@ -67,6 +70,7 @@ def register_api(app: Flask, services: Services) -> None:
     app.url_map.merge_slashes = False
     app.url_map.converters.update(id=IdConverter, index=IndexConverter)
     app.request_class = UploadRequest
+    measure(app)
     audit(app, AuditLog(services.storage.audit_log))  # first, so that it hears of every answer last
     guard(app, services.tokens, settings.host, settings.port, settings.cors_origins)
     limit_clients(app, services.limits)

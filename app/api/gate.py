@@ -18,6 +18,7 @@ PUBLIC = frozenset(
         "pages.show_documentation",
         "pages.static",
         "api-docs.openapi_json",
+        "health.get_health",  # the word alone
         "session.get_session",
         "session.create_session",
         "session.delete_session",

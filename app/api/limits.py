@@ -5,7 +5,7 @@ from flask import Flask, Response, g, request
 from app.jobs.client_limits import ClientLimits
 
 STARTING = frozenset(["training.train", "inference.infer", "inference.infer_single"])
-UNLIMITED = frozenset(["pages.static", "health.get_health"])
+UNLIMITED = frozenset(["pages.static", "health.get_health", "measurements.show_metrics"])
 
 
 def limit_clients(app: Flask, limits: ClientLimits) -> None:

@@ -11,6 +11,7 @@ from app.datasets.fetch import fetch, fetch_into
 from app.errors import Busy
 from app.jobs.client_limits import ClientLimits
 from app.jobs.queue import JobQueue
+from app.jobs.redis_probe import RedisProbe
 from app.repositories.database import Database
 from app.runs.layout import StorageLayout
 from app.settings import Settings
@@ -58,6 +59,7 @@ class Services:
     storage: StorageLayout
     queue: JobQueue
     limits: ClientLimits
+    redis_probe: RedisProbe
     downloads: Places
     streams: Places
     programs: Places
@@ -108,6 +110,7 @@ def open_services(settings: Settings) -> Services:
         storage,
         JobQueue(settings.queue_url),
         ClientLimits(settings.queue_url, settings.rate_limit, settings.max_waiting_jobs),
+        RedisProbe(settings.queue_url),
         downloads=Places(
             threads // 2,
             "The service downloads or sends too many files at this moment; send the request again in a minute.",

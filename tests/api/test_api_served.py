@@ -31,12 +31,12 @@ def gunicorn(environment, *options, **pipes):
 
 @pytest.fixture
 def get(environment):
-    """Send a GET on a connection of its own, so that any of the workers may answer; return the status."""
+    """Send a GET on a connection of its own, so that any of the workers may answer."""
     with gunicorn(environment, stderr=subprocess.DEVNULL) as server, urllib3.PoolManager() as http:
 
         def send(path, **headers):
             address = f"http://127.0.0.1:{environment['PORT']}{path}"
-            return http.request("GET", address, headers=headers | {"Connection": "close"}, retries=False).status
+            return http.request("GET", address, headers=headers | {"Connection": "close"}, retries=False)
 
         deadline = time.monotonic() + 60
         while True:
@@ -52,14 +52,27 @@ def get(environment):
 
 def test_all_workers_know_of_a_token_and_of_its_end_at_once(settings, get):
     tokens = stored_tokens(settings)
-    assert {get("/backend/tasks") for _ in range(20)} == {200}
+
+    def statuses(**headers):
+        return {get("/backend/tasks", **headers).status for _ in range(20)}
+
+    assert statuses() == {200}
 
     token = tokens.create("anna")
-    assert {get("/backend/tasks") for _ in range(20)} == {401}
-    assert {get("/backend/tasks", Authorization=f"Bearer {token}") for _ in range(20)} == {200}
+    assert statuses() == {401}
+    assert statuses(Authorization=f"Bearer {token}") == {200}
 
     tokens.revoke("anna")
-    assert {get("/backend/tasks", Authorization=f"Bearer {token}") for _ in range(20)} == {401}
+    assert statuses(Authorization=f"Bearer {token}") == {401}
+
+
+def test_the_numbers_for_prometheus_are_those_of_all_workers(get):
+    for _ in range(30):
+        get("/backend/models")
+
+    lines = get("/metrics").data.decode().splitlines()
+
+    assert 'dht_requests_total{method="GET",rule="/backend/models",status="200"} 30.0' in lines
 
 
 @pytest.mark.parametrize(("options", "host"), [(["--bind", "0.0.0.0:0"], ""), ([], "0.0.0.0")])

@@ -1,0 +1,30 @@
+"""How the service is: for people, monitors and load balancers."""
+
+from flask import g
+
+from app.api.blueprint import Blueprint
+from app.api.gate import needs_token
+from app.api.schemas.health import HEALTH, HealthSchema
+from app.api.services import services
+from app.jobs.health import FAILING, health
+
+blueprint = Blueprint("health", __name__, description="How the service is")
+
+FAILING_RESPONSE = {
+    "description": "The service cannot keep or queue what is sent to it.",
+    "content": {"application/json": {"schema": HealthSchema}},
+}
+
+
+@blueprint.get("/health")
+@blueprint.doc(responses={503: FAILING_RESPONSE})
+@blueprint.response(200, HealthSchema, example=HEALTH)
+def get_health() -> tuple[dict, int]:
+    """Tell how the service is.
+
+    `ok`, and `degraded` when something needs a person but every request is answered, with 200; `failing` with 503. No
+    token is needed for the word alone. The answer takes a tenth of a second at most, whatever hangs.
+    """
+    found = health(services())
+    is_told_all = g.client is not None or not needs_token(services().tokens)
+    return (found if is_told_all else {"status": found["status"]}), 503 if found["status"] == FAILING else 200

@@ -1,0 +1,106 @@
+"""What Redis tells of queues and workers, for those who cannot wait for a Redis that hangs."""
+
+import os
+import socket
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
+from threading import Lock
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from app.jobs.queue import QUEUE_NAMES, connect
+
+ANSWER_SECONDS = 0.07
+REMEMBERED_SECONDS = 5.0  # on a busy machine a healthy Redis may take longer to answer than anybody waits here
+ALIVE_SECONDS = 120  # a worker tells of itself every 45 seconds
+REGISTRIES = {"started": "wip", "finished": "finished", "failed": "failed"}
+WORKER_FIELDS = ("queues", "hostname", "pid", "birth", "last_heartbeat", "state", "current_job")
+
+
+class RedisProbe:
+    """Asks Redis in a thread of its own, and waits only a moment for it."""
+
+    def __init__(self, url: str):
+        self._connection = connect(url)
+        self._lock = Lock()
+        self._threads: ThreadPoolExecutor | None = None  # made on first use: threads do not outlive a fork
+        self._asked: Future[dict] | None = None
+        self._answer: dict | None = None
+        self._answered = 0.0
+
+    def ask(self) -> dict | None:
+        """Return queues, jobs and workers, at most some seconds old; None while Redis does not answer."""
+        with self._lock:
+            if self._asked is None or self._asked.done():
+                self._threads = self._threads or ThreadPoolExecutor(1, thread_name_prefix="redis-probe")
+                self._asked = self._threads.submit(self._look)
+            asked = self._asked
+        try:
+            self._answer, self._answered = asked.result(ANSWER_SECONDS), time.monotonic()
+        except TimeoutError:
+            if time.monotonic() - self._answered > REMEMBERED_SECONDS:
+                return None
+        except (RedisError, OSError):
+            return None
+        return self._answer
+
+    def _look(self) -> dict:
+        with self._connection.pipeline(transaction=False) as pipeline:
+            pipeline.smembers("rq:workers")
+            for name in QUEUE_NAMES:
+                pipeline.llen(f"rq:queue:{name}")
+                for registry in REGISTRIES.values():
+                    pipeline.zcard(f"rq:{registry}:{name}")
+            keys, *counts = pipeline.execute()
+        workers = self._workers(sorted(keys))
+        queues = []
+        for name in QUEUE_NAMES:
+            numbers = dict(zip(("waiting", *REGISTRIES), counts, strict=False))
+            del counts[: len(numbers)]
+            serving = sum(name in worker["queues"] for worker in workers)
+            queues.append({"name": name, "workers": serving, **numbers})
+        return {"queues": queues, "workers": workers}
+
+    def _workers(self, keys: list[bytes]) -> list[dict]:
+        with self._connection.pipeline(transaction=False) as pipeline:
+            for key in keys:
+                pipeline.hmget(key, WORKER_FIELDS)
+            rows = pipeline.execute()
+        found = [
+            dict(zip(WORKER_FIELDS, (value and value.decode("utf-8", "replace") for value in row), strict=True))
+            for row in rows
+        ]
+        return [_shown(worker) for worker in found if _is_alive(worker)]
+
+
+def _shown(worker: dict[str, Any]) -> dict:
+    return {
+        "host": worker["hostname"],
+        "pid": int(worker["pid"] or 0),
+        "queues": worker["queues"].split(","),
+        "since": worker["birth"],
+        "state": worker["state"] or "starting",
+        "process_id": worker["current_job"] or None,
+    }
+
+
+def _is_alive(worker: dict[str, Any]) -> bool:
+    """Tell whether a worker lives: one that was killed stays in Redis for two minutes."""
+    if not worker["queues"] or not worker["last_heartbeat"]:
+        return False
+    heard = datetime.fromisoformat(worker["last_heartbeat"])
+    if (datetime.now(UTC) - heard).total_seconds() > ALIVE_SECONDS:
+        return False
+    return worker["hostname"] != socket.gethostname() or _has_process(int(worker["pid"] or 0))
+
+
+def _has_process(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # somebody else's
+    return True

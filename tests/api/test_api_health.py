@@ -1,0 +1,121 @@
+"""How the service tells that it is well, or not."""
+
+import os
+import socket
+import time
+
+import pytest
+from api_sandbox import UNREACHABLE_REDIS, assert_error
+from redis import Redis
+
+from app import create_app
+from app.access.tokens import stored_tokens
+from app.api import measurements
+from app.jobs import health
+from app.settings import Settings
+
+
+def worker(redis_url, name, queues, pid=None, host=None, seconds_ago=0):
+    """Lay into Redis what an RQ worker writes of itself."""
+    moment = time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime(time.time() - seconds_ago))
+    fields = {"queues": queues, "hostname": host or socket.gethostname(), "pid": pid or os.getpid(), "state": "idle"}
+    with Redis.from_url(redis_url) as redis:
+        redis.hset(f"rq:worker:{name}", mapping=fields | {"birth": moment, "last_heartbeat": moment})
+        redis.sadd("rq:workers", f"rq:worker:{name}")
+
+
+def test_without_workers_the_service_is_degraded_and_says_what_to_do(client, training):
+    answer = client.get("/backend/health")
+
+    assert answer.status_code == 200 and answer.json["status"] == "degraded"
+    assert "python worker.py training" in answer.json["problems"][0]
+    queues = {queue["name"]: queue for queue in answer.json["queues"]}
+    assert queues["training"]["waiting"] == 1 and queues["training"]["workers"] == 0
+    assert answer.json["engines"] == ["torch"] and answer.json["disk"]["free_bytes"] > 0
+
+
+def test_with_workers_it_is_well_and_the_dead_are_not_counted(client, settings):
+    worker(settings.redis_url, "a", "training")
+    worker(settings.redis_url, "b", "inference,training", host="elsewhere", pid=1)
+    worker(settings.redis_url, "killed", "inference", pid=2**22 - 1)
+    worker(settings.redis_url, "lost", "inference", host="elsewhere", seconds_ago=600)
+
+    answer = client.get("/backend/health").json
+
+    assert answer["status"] == "ok" and answer["problems"] == []
+    assert [(entry["host"], entry["queues"]) for entry in answer["workers"]] == [
+        (socket.gethostname(), ["training"]),
+        ("elsewhere", ["inference", "training"]),
+    ]
+    assert {queue["name"]: queue["workers"] for queue in answer["queues"] if queue["workers"]} == {
+        "training": 2,
+        "inference": 1,
+    }
+
+
+def test_without_redis_it_fails(settings):
+    client = create_app(Settings(**vars(settings) | {"redis_url": UNREACHABLE_REDIS})).test_client()
+    answer = client.get("/backend/health")
+    assert answer.status_code == 503 and answer.json["status"] == "failing"
+    assert not answer.json["redis"]["is_reachable"] and "Redis does not answer" in answer.json["problems"][0]
+
+
+def test_a_redis_that_hangs_is_not_waited_for(settings):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        client = create_app(Settings(**vars(settings) | {"redis_url": url})).test_client()
+        silent.settimeout(0)
+
+        answers = [client.get("/backend/health").json for _ in range(5)]
+
+        assert [answer["status"] for answer in answers] == ["failing"] * 5
+        silent.accept()
+        with pytest.raises(BlockingIOError):  # the first question still waits, in its own thread; no other was asked
+            silent.accept()
+
+
+def test_a_full_disk_fails_and_a_filling_one_is_told(client, settings, monkeypatch):
+    free = client.get("/backend/health").json["disk"]["free_bytes"]
+    monkeypatch.setattr(health, "LOW_BYTES", 2 * free)
+    low = client.get("/backend/health")
+    monkeypatch.setattr(health, "FULL_BYTES", 2 * free)
+    full = client.get("/backend/health")
+
+    assert low.status_code == 200 and low.json["status"] == "degraded" and "MiB are free" in low.json["problems"][-1]
+    assert full.status_code == 503 and full.json["status"] == "failing"
+
+
+def test_strangers_hear_one_word(client, settings):
+    token = stored_tokens(settings).create("anna")
+
+    assert client.get("/backend/health").json == {"status": "degraded"}
+    assert client.get("/backend/health", environ_overrides={"REMOTE_ADDR": "192.0.2.7"}).json == {"status": "degraded"}
+    assert "queues" in client.get("/backend/health", headers={"Authorization": f"Bearer {token}"}).json
+    assert_error(client.get("/metrics"), 401)
+
+
+def test_prometheus_gets_its_numbers(client, training):
+    client.get("/backend/projects/1")
+    client.get("/backend/projects/2")
+    client.get("/backend/nothing-at-all")
+    client.open("/backend/projects", method="FOO")
+
+    answer = client.get("/metrics")
+
+    assert answer.status_code == 200 and answer.mimetype == "text/plain"
+    lines = answer.text.splitlines()
+    rule = 'method="GET",rule="/backend/projects/<id:project_id>"'
+    assert f'dht_requests_total{{{rule},status="200"}} 1.0' in lines
+    assert f'dht_requests_total{{{rule},status="404"}} 1.0' in lines
+    assert f"dht_request_seconds_count{{{rule}}} 2.0" in lines
+    assert 'dht_jobs{queue="training",state="waiting"} 1.0' in lines and "dht_redis_up 1.0" in lines
+    assert 'dht_requests_total{method="other",rule="none",status="405"} 1.0' in lines
+    assert "nothing-at-all" not in answer.text and "FOO" not in answer.text
+    assert float(next(line.split()[1] for line in lines if line.startswith("dht_disk_free_bytes"))) > 0
+
+
+def test_without_the_extra_the_answer_says_how_to_get_it(client, monkeypatch):
+    monkeypatch.setattr(measurements, "HAS_PROMETHEUS", False)
+    answer = client.get("/metrics")
+    assert_error(answer, 501)
+    assert "pip install" in answer.json["message"]
