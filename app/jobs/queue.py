@@ -13,6 +13,7 @@ from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
 from app.errors import QueueUnavailable
+from app.jobs import same_storage
 
 TRAINING = "training"
 INFERENCE = "inference"
@@ -76,6 +77,11 @@ class JobQueue:
     def check(self) -> None:
         """Make sure that Redis answers."""
         self._connection.ping()
+
+    @_reaching_redis
+    def claim(self, storage_id: str) -> None:
+        """Note in which storage folder the jobs of this Redis belong."""
+        same_storage.claim(self._connection, storage_id)
 
     @_reaching_redis
     def enqueue(self, name: str, process_id: str, description: str) -> None:

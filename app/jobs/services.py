@@ -13,6 +13,7 @@ from app.jobs.client_limits import ClientLimits
 from app.jobs.queue import JobQueue
 from app.jobs.redis_probe import RedisProbe
 from app.repositories.database import Database
+from app.runs.identity import make_identity
 from app.runs.layout import StorageLayout
 from app.settings import Settings
 
@@ -100,6 +101,7 @@ def open_services(settings: Settings) -> Services:
     """
     storage = StorageLayout(settings.storage_dir)
     storage.create()
+    make_identity(storage.root)
     # Together they leave an eighth of the threads to requests that are answered at once.
     threads = settings.web_threads
     database = Database(storage.records)

@@ -9,6 +9,7 @@ from app.jobs import queue
 from app.jobs.request_checks import referenced
 from app.jobs.services import Services
 from app.repositories.repository import Repository
+from app.runs.identity import make_identity
 from app.runs.layout import RunFolder
 from app.runs.writer import create_run
 
@@ -42,6 +43,7 @@ def submit(
                 place(run)
             create_run(run, {"process_id": process_id, **run_config})
             store(process_id)
+        services.queue.claim(make_identity(services.storage.root))
         services.queue.enqueue(run_config["type"], process_id, run_config["description"])
     except BaseException:
         undo(process_id)

@@ -3,8 +3,9 @@
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -14,6 +15,7 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from app.errors import ConfigurationError
+from app.jobs import same_storage
 from app.jobs.lifecycle import MEMORY_ADVICE
 from app.jobs.queue import QUEUE_NAMES, connect
 from app.jobs.trusted_job import TrustedJob
@@ -39,6 +41,8 @@ class JobWorker(Worker):
     """
 
     is_asked_to_stop = False
+    check_storage: Callable[[], None] | None = None
+    refusal: ConfigurationError | None = None
 
     def request_stop(self, signum, frame):
         """Pass the stop on to the job, then leave as soon as it has ended."""
@@ -52,6 +56,7 @@ class JobWorker(Worker):
 
         A stop is held back until there is a work-horse to be told of it: the job has left its queue, and would be lost.
         """
+        self._make_sure_of_storage(job, queue)
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         began = time.monotonic()
         _say(f"begins: {job.description} [{job.id}]")
@@ -60,6 +65,17 @@ class JobWorker(Worker):
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
         _say(f"ended after {time.monotonic() - began:.1f} s: {job.description} [{job.id}]")
+
+    def _make_sure_of_storage(self, job, queue):
+        """Leave, and the job to others, where the storage folder is not that of the job, or not mounted any more."""
+        try:
+            if self.check_storage:
+                self.check_storage()
+        except ConfigurationError as error:
+            self.refusal = error
+            queue.push_job_id(job.id, at_front=True)
+            queue.intermediate_queue.remove(job.id)
+            raise StopRequested from error
 
     def monitor_work_horse(self, job, queue, execution):
         """Wait for the work-horse; from here on a stop reaches it."""
@@ -80,13 +96,15 @@ def run_worker(names: Sequence[str], settings: Settings) -> None:
     """Serve the queues until SIGTERM or SIGINT.
 
     Raises:
-        ConfigurationError: for an unknown queue, or when Redis does not answer within half a minute.
+        ConfigurationError: for an unknown queue, a storage folder that is not that of the jobs, or when Redis does not
+            answer within half a minute.
     """
     unknown = [name for name in names if name not in QUEUE_NAMES]
     if unknown or not names:
         raise ConfigurationError(f"There is no queue {unknown or ''}; name one or more of {', '.join(QUEUE_NAMES)}.")
     connection = connect(settings.queue_url)
     wait_for_redis(connection, settings.shown_queue_url)
+    same_storage.check(connection, settings, same_storage.WAIT_SECONDS)
     _preload()
     _say(f"listening on {', '.join(names)}")
     with suppress(StopRequested):
@@ -103,13 +121,15 @@ def _work(names: Sequence[str], connection: Redis, settings: Settings) -> bool:
         worker.work(logging_level="WARNING")
     except (RedisError, OSError):
         return worker.is_asked_to_stop
+    if worker.refusal:
+        raise worker.refusal
     return worker.is_asked_to_stop
 
 
 def open_worker(names: Sequence[str], connection: Redis, settings: Settings) -> JobWorker:
     """Return a worker that does not work yet."""
     queues = [Queue(name, connection=connection, serializer=JSONSerializer, job_class=TrustedJob) for name in names]
-    return JobWorker(
+    worker = JobWorker(
         queues,
         connection=connection,
         serializer=JSONSerializer,
@@ -118,6 +138,8 @@ def open_worker(names: Sequence[str], connection: Redis, settings: Settings) -> 
         maintenance_interval=MAINTENANCE_SECONDS,
         default_worker_ttl=60,
     )
+    worker.check_storage = partial(same_storage.check, connection, settings)
+    return worker
 
 
 def _say(text: str) -> None:

@@ -23,9 +23,12 @@ import sys
 from pathlib import Path
 from app.jobs.queue import connect
 from app.jobs.workers import open_worker
+from app.runs.identity import make_identity
 from app.settings import Settings
 
 settings = Settings(redis_url=sys.argv[1], storage_dir=Path(sys.argv[2]))
+settings.storage_dir.mkdir(exist_ok=True)
+make_identity(settings.storage_dir)
 open_worker(["inference"], connect(settings.queue_url), settings).work(burst=True)
 """
 
