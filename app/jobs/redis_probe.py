@@ -12,7 +12,8 @@ from redis.exceptions import RedisError
 
 from app.jobs.queue import QUEUE_NAMES, connect
 
-ANSWER_SECONDS = 0.07
+ANSWER_SECONDS = 0.05
+GLANCE_SECONDS = 0.005  # for a question that has been open for longer already
 REMEMBERED_SECONDS = 5.0  # on a busy machine a healthy Redis may take longer to answer than anybody waits here
 ALIVE_SECONDS = 120  # a worker tells of itself every 45 seconds
 REGISTRIES = {"started": "wip", "finished": "finished", "failed": "failed"}
@@ -27,6 +28,7 @@ class RedisProbe:
         self._lock = Lock()
         self._threads: ThreadPoolExecutor | None = None  # made on first use: threads do not outlive a fork
         self._asked: Future[dict] | None = None
+        self._asked_at = 0.0
         self._answer: dict | None = None
         self._answered = 0.0
 
@@ -36,9 +38,11 @@ class RedisProbe:
             if self._asked is None or self._asked.done():
                 self._threads = self._threads or ThreadPoolExecutor(1, thread_name_prefix="redis-probe")
                 self._asked = self._threads.submit(self._look)
+                self._asked_at = time.monotonic()
             asked = self._asked
+            wait = max(GLANCE_SECONDS, self._asked_at + ANSWER_SECONDS - time.monotonic())
         try:
-            self._answer, self._answered = asked.result(ANSWER_SECONDS), time.monotonic()
+            self._answer, self._answered = asked.result(wait), time.monotonic()
         except TimeoutError:
             if time.monotonic() - self._answered > REMEMBERED_SECONDS:
                 return None
