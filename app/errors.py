@@ -86,6 +86,10 @@ class ConfigurationError(ToolkitError):
     """A setting has a value the service cannot start with."""
 
 
+class RunHeld(ToolkitError):
+    """Another job works on the run, so this one must not."""
+
+
 class JobFailure(ToolkitError):
     """A job cannot go on, for a reason its owner can act on."""
 

@@ -132,6 +132,12 @@ class Settings:
     stop_grace_seconds: int = _option(
         10, _count, "a number of seconds", "Time a running job has to stop by itself before it is killed."
     )
+    auto_resume_times: int = _option(
+        5,
+        _limit,
+        "a number of 0 or more",
+        "How often a process goes on by itself after its job was killed; 0 never, and a shutdown then stops it.",
+    )
     checkpoint_minutes: float = _option(
         10.0,
         _minutes,

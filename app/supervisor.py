@@ -1,4 +1,4 @@
-"""Run several programs as one: start them in stages, show their logs, and stop all of them when one ends."""
+"""Run several programs as one: start them in stages, show their logs, start anew what ends, stop all in the end."""
 
 import ctypes
 import os
@@ -8,9 +8,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, NoReturn
 
 from app.errors import ToolkitError
 from app.program_log import ProgramLog
@@ -19,12 +20,15 @@ PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 TICK_SECONDS = 0.2
 READ_BYTES = 65536
+# A program that was killed, or crashed, is started anew; one that ends this often within this time cannot run.
+MOST_ENDINGS = 5
+ENDINGS_SECONDS = 60.0
 
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None  # loaded here: not between fork and exec
 
 
 class ProgramEnded(ToolkitError):
-    """One of the programs ended by itself, or never became ready."""
+    """One of the programs ended again and again, or never became ready."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,7 @@ class Supervisor:
     grace_seconds: float = 15
     start_seconds: float = 120
     _running: dict[str, _Running] = field(default_factory=dict, init=False)
+    _endings: dict[str, list[float]] = field(default_factory=dict, init=False)
     _stops_asked: int = field(default=0, init=False)
     _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector, init=False)
 
@@ -89,7 +94,7 @@ class Supervisor:
             on_ready: called once, when every stage is ready.
 
         Raises:
-            ProgramEnded: a program ended by itself. All others are stopped by then.
+            ProgramEnded: a program ended before all were ready, or ends again and again. All are stopped by then.
         """
         adopt_orphans()
         previous = {number: signal.signal(number, self._ask_stop) for number in _stop_signals()}
@@ -98,7 +103,7 @@ class Supervisor:
                 self._show_waiting_lines()
                 on_ready()
             while not self._is_stopping():
-                self._watch()
+                self._watch(self._start_anew)
         finally:
             self._stop_all()
             self._selector.close()
@@ -137,7 +142,7 @@ class Supervisor:
     def _wait_until_ready(self, stage: Stage) -> bool:
         deadline = time.monotonic() + self.start_seconds
         while not stage.is_ready():
-            self._watch()
+            self._watch(_give_up)
             if self._is_stopping():
                 return False
             if time.monotonic() > deadline:
@@ -145,12 +150,30 @@ class Supervisor:
                 raise ProgramEnded(f"{names}: not ready after {self.start_seconds:.0f} seconds.")
         return True
 
-    def _watch(self) -> None:
+    def _watch(self, on_end: Callable[[_Running], None]) -> None:
         self._show_lines(TICK_SECONDS)
-        for running in self._running.values():
+        for running in list(self._running.values()):
             if running.process.poll() is not None:
                 self._show_waiting_lines()
-                raise ProgramEnded(f"{running.program.name} {_ending(running.process)}, so everything was stopped.")
+                on_end(running)
+
+    def _start_anew(self, running: _Running) -> None:
+        """Start a program that ended, after what it left of itself."""
+        name, now = running.program.name, time.monotonic()
+        endings = [moment for moment in self._endings.get(name, []) if now - moment < ENDINGS_SECONDS] + [now]
+        self._endings[name] = endings
+        if len(endings) >= MOST_ENDINGS:
+            _give_up(running)
+        self.log.say(f"{name} {_ending(running.process)}; it is started again")
+        with suppress(ProcessLookupError):
+            os.killpg(running.process.pid, signal.SIGKILL)  # such as web workers, which still hold the port
+        self._forget_lines(running)
+        self._start(running.program)
+
+    def _forget_lines(self, running: _Running) -> None:
+        with suppress(KeyError):  # it was at its end already
+            self._selector.unregister(running.lines)
+        running.lines.close()
 
     def _show_lines(self, wait_seconds: float) -> bool:
         """Show what has come by now, or comes within this time; tell whether there was something."""
@@ -187,6 +210,10 @@ class Supervisor:
                 for running in stage:
                     _kill_group(running.process)
             self._show_lines(TICK_SECONDS / 4)
+
+
+def _give_up(running: _Running) -> NoReturn:
+    raise ProgramEnded(f"{running.program.name} {_ending(running.process)}, so everything was stopped.")
 
 
 def end_with_parent(parent_pid: int) -> Callable[[], None]:

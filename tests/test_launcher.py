@@ -120,31 +120,36 @@ def test_a_signal_stops_all_programs_with_exit_code_0_and_redis_last(launch, num
     assert len(pids) >= 3 and not any(map(is_alive, pids))
 
 
-def test_when_one_program_ends_the_others_are_stopped_and_it_is_named(launch, folder):
+def test_when_one_program_ends_again_and_again_the_others_are_stopped_and_it_is_named(launch, folder):
     gate = folder / "gate"
-    os.mkfifo(gate)
-    process = launch(REDIS, WEB, f"sleeper: {SLEEPER}", f"brittle: sh -c 'read line <{gate}; echo last words; exit 3'")
+    brittle = f"brittle: sh -c 'until test -e {gate}; do sleep 0.1; done; echo last words; exit 3'"
+    process = launch(REDIS, WEB, f"sleeper: {SLEEPER}", brittle)
     read_until(process, "Ready")
     pids = descendants(process.pid)
 
-    gate.write_text("go\n")
+    gate.touch()
     output, _ = process.communicate(timeout=STOP_SECONDS)
 
     assert process.returncode == 1
-    assert "brittle | last words" in output
+    assert output.count("brittle | last words") == output.count("it is started again") + 1 == 5
     assert output.splitlines()[-1] == "Error: brittle ended with exit code 3, so everything was stopped."
     assert not any(map(is_alive, pids))
 
 
-def test_a_killed_program_is_named_with_its_signal(launch):
-    process = launch(REDIS, WEB, f"sleeper: {SLEEPER}")
+def test_a_killed_program_is_started_again_without_what_it_left_and_the_others_go_on(launch):
+    process = launch(REDIS, WEB, """parent: sh -c 'sleep 600 & echo up; wait'""")
     read_until(process, "Ready")
+    *others, parent, child = descendants(process.pid)
 
-    os.kill(descendants(process.pid)[-1], signal.SIGKILL)
-    output, _ = process.communicate(timeout=STOP_SECONDS)
+    os.kill(parent, signal.SIGKILL)
+    lines = read_until(process, "up")
 
-    assert process.returncode == 1
-    assert output.splitlines()[-1] == "Error: sleeper was ended by SIGKILL, so everything was stopped."
+    assert lines[0].endswith("parent was ended by SIGKILL; it is started again\n")
+    wait_until_gone([child])
+    assert len(others) == 2 and all(map(is_alive, others))
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=STOP_SECONDS)
+    assert process.returncode == 0
 
 
 def test_nothing_survives_a_killed_launcher(launch):

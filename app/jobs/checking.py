@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from app.datasets.groups import group_feature
 from app.datasets.masks import MaskRule
-from app.errors import Conflict, InvalidInput, NotFound, QueueUnavailable
+from app.errors import Conflict, InvalidInput, NotFound
 from app.files import read_json
 from app.jobs import queue
 from app.jobs.datasets import open_dataset
@@ -15,7 +15,6 @@ from app.jobs.services import Services
 from app.jobs.submission import submit
 from app.runs.layout import StorageLayout
 from app.runs.state import FINISHED, QUEUED
-from app.runs.writer import request_stop
 
 MOST_NAMED = 3
 MOST_LOGGED = 20
@@ -103,8 +102,7 @@ def stop_check(services: Services, record: Mapping) -> None:
     """Stop the check of a dataset that is about to be deleted."""
     process = _check_of(services, record)
     if process is not None and not process.state.is_final:
-        request_stop(process.run)
-        with suppress(Conflict, QueueUnavailable):  # it ended in between; or its worker sees the request
+        with suppress(Conflict):  # it ended in between
             stop(services, process.id)
 
 

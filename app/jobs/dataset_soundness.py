@@ -1,16 +1,16 @@
 """Make sure, when a training begins, that its dataset was checked and has no errors: nobody trains on faults."""
 
 import time
-from collections.abc import Callable
 from functools import partial
 
-from app.errors import InvalidInput, JobFailure
+from app.errors import InvalidInput, JobFailure, RunHeld
 from app.jobs.checking import stored_report, warnings_of
 from app.jobs.dataset_check import Progress, check, make_report
 from app.jobs.lifecycle import run_work
+from app.runs.holding import is_held
 from app.runs.layout import RunFolder, StorageLayout
 from app.runs.reader import read_config, read_state
-from app.runs.writer import RunWriter, is_worked_on
+from app.runs.writer import RunWriter
 from app.settings import Settings
 
 SECONDS_BETWEEN_LOOKS = 0.2
@@ -42,7 +42,7 @@ def sound_report(
 
     run = storage.run(record["check_process_id"]) if record.get("check_process_id") else None
     if run is not None:
-        _see_to_its_end(run, show, writer.should_stop, storage, settings)
+        _see_to_its_end(run, show, writer, storage, settings)
     if writer.should_stop():
         return None
     report = stored_report(storage, record["id"])
@@ -63,30 +63,32 @@ def sound_report(
 def _see_to_its_end(
     run: RunFolder,
     show: Progress,
-    should_stop: Callable[[], bool],
+    writer: RunWriter,
     storage: StorageLayout,
     settings: Settings,
 ) -> None:
     """Wait while a living job works on a check; do it here if it waits in a queue, or was left by a dead worker."""
     config = read_config(run)
-    while config is not None and not should_stop():
+    while config is not None and not writer.should_stop():
         state = read_state(run)
         if state.is_final:
             return
-        if is_worked_on(run):
+        try:
+            if is_held(run):
+                raise RunHeld(state.line)
+            with RunWriter(run, run.log) as check_writer:
+                if not check_writer.state.is_final:
+                    _check_here(config, check_writer, show, writer, storage, settings)
+        except RunHeld:
             show(f"waiting for the check of the dataset - {state.line}", 0.0, None)
             time.sleep(SECONDS_BETWEEN_LOOKS)
-            continue
-        with RunWriter(run, run.log) as check_writer:
-            if not check_writer.state.is_final:
-                _check_here(config, check_writer, show, should_stop, storage, settings)
 
 
 def _check_here(
     config: dict,
     check_writer: RunWriter,
     show: Progress,
-    should_stop: Callable[[], bool],
+    writer: RunWriter,
     storage: StorageLayout,
     settings: Settings,
 ) -> None:
@@ -95,6 +97,8 @@ def _check_here(
         show(line, fraction, eta_seconds)
 
     def either_stops() -> bool:
-        return should_stop() or check_writer.should_stop()
+        if writer.is_interrupted:
+            check_writer.interrupt()
+        return writer.should_stop() or check_writer.should_stop()
 
     run_work(partial(check, progress=show_both, should_stop=either_stops), config, check_writer, storage, settings)

@@ -45,7 +45,7 @@ def _predict(config: dict, writer: RunWriter, storage: StorageLayout, settings: 
         writer.log("The weights do not know all of the dataset's classes, so there are no metrics")
     rule = _mask_rule(dataset, storage, writer) if knows_classes and card.task == SEGMENTATION else None
     reader = SampleReader(description, images_folder, card, copies, settings.max_image_pixels, rule)
-    writer.run.predictions.touch()
+    writer.run.predictions.write_bytes(b"")  # an interrupted inference starts over
     try:
         rows, metrics = predict(
             network, reader, description, indexes, card, writer.run, writer.progress, writer.should_stop

@@ -1,5 +1,6 @@
 """What a new storage folder is filled with; a second time it changes nothing that a user edited or deleted."""
 
+from app.jobs.abandoned import take_back_half_made
 from app.jobs.drafts import remove_abandoned
 from app.jobs.registration import register_shipped
 from app.jobs.services import Services
@@ -9,12 +10,13 @@ from app.repositories.seeds import seed
 def initialise(services: Services) -> None:
     """Add the tasks, properties, models, allowed properties and shipped datasets that were never added before.
 
-    What a killed web process left of a dataset or of uploaded weights is removed.
+    What a killed web process left of a dataset, of uploaded weights or of a process is removed.
 
     Raises:
         StorageUnavailable: when the storage folder cannot be written.
     """
     seed(services.database)
+    take_back_half_made(services)
     for folder in (services.storage.datasets, services.storage.all_weights):
         remove_abandoned(folder)
     register_shipped(services)

@@ -6,22 +6,18 @@ import platform
 import signal
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
-from app.errors import JobFailure, ToolkitError
-from app.jobs import queue
+from app.errors import JobFailure, RunHeld, ToolkitError
+from app.jobs.deaths import MEMORY_ADVICE
 from app.runs.layout import StorageLayout
 from app.runs.reader import read_config, read_state
 from app.runs.state import FAILED, STOPPED
-from app.runs.writer import RunWriter, write_final_state
+from app.runs.writer import RunWriter
 from app.settings import Settings
 
 PR_SET_PDEATHSIG = 1
-MEMORY_ADVICE = {
-    queue.TRAINING: "lower Batch size or the input size, or set Halve batch size to Yes",
-    queue.INFERENCE: "end other programs, or use weights that were trained with a smaller batch size",
-    queue.CHECK: "end other programs, or lower MAX_IMAGE_PIXELS so that huge images are refused by name",
-}
 
 Work = Callable[[dict, RunWriter, StorageLayout, Settings], tuple[str, str]]
 
@@ -32,6 +28,8 @@ def run_job(process_id: str, work: Work) -> None:
     Args:
         process_id: names the run folder, whose config says everything else.
         work: does it; returns the final state and line.
+
+    Whoever queues a job twice does no harm: one that has ended, or that another job works on, is left alone.
 
     Raises:
         JobFailure: with the sentence that is in the state, so that RQ too shows the job as failed.
@@ -47,17 +45,33 @@ def run_job(process_id: str, work: Work) -> None:
         return
     log = storage.weights(config["weights_id"]).log if config["type"] == "training" else run.log
     writer = RunWriter(run, log, stop_grace_seconds=settings.stop_grace_seconds)
-    writer.on_overdue_stop = partial(_end_overdue, writer, storage, config)
+    writer.on_overdue_stop = partial(_end_overdue, writer, storage, config, settings)
     signal.signal(signal.SIGTERM, lambda *_: writer.interrupt())
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # the worker held it back over the fork
-    with writer:  # a training may have done this check, or be about to end it: then there is nothing left to do
-        failure = None if writer.state.is_final else run_work(work, config, writer, storage, settings)
+    try:
+        with writer:
+            failure = _begun(work, config, writer, storage, settings)
+    except RunHeld:
+        return
     if failure:
         raise JobFailure(failure)
 
 
+def _begun(work: Work, config: dict, writer: RunWriter, storage: StorageLayout, settings: Settings) -> str | None:
+    """Do the work of a run that is held now, unless it has ended or was to stop before it began."""
+    if writer.state.is_final:
+        return None
+    if writer.run.stop_request.exists():
+        writer.close(STOPPED, "Stopped while it waited for a worker")
+        return None
+    return run_work(work, config, writer, storage, settings)
+
+
 def run_work(work: Work, config: dict, writer: RunWriter, storage: StorageLayout, settings: Settings) -> str | None:
-    """Do the work and close the run; return the sentence of a failure, None for an end as planned."""
+    """Do the work and close the run; return the sentence of a failure, None for an end as planned.
+
+    A shutdown of the service is no end: the process waits in the queue again.
+    """
     try:
         state, line = work(config, writer, storage, settings)
     except ToolkitError as error:
@@ -69,12 +83,27 @@ def run_work(work: Work, config: dict, writer: RunWriter, storage: StorageLayout
         sentence = f"The job failed unexpectedly ({type(error).__name__}); its log has the details."
         writer.log(traceback.format_exc())
     else:
-        writer.log(line)
-        writer.close(state, line)
+        if state == STOPPED:
+            _close_stopped(writer, line, settings)
+        else:
+            writer.log(line)
+            writer.close(state, line)
         return None
     writer.log(f"Failed: {sentence}")
     writer.close(FAILED, f"Failed: {sentence}", sentence)
     return sentence
+
+
+def _close_stopped(writer: RunWriter, line: str, settings: Settings) -> None:
+    """End a process that stopped because somebody asked; one that stopped for a shutdown waits in the queue again."""
+    is_asked = writer.run.stop_request.exists()
+    goes_on = writer.is_interrupted and not is_asked and settings.auto_resume_times > 0
+    line += "; it goes on by itself when the service is back" * goes_on
+    writer.log(line)
+    if goes_on:
+        writer.postpone(line)
+    else:
+        writer.close(STOPPED, line)
 
 
 def _die_with_worker() -> None:
@@ -83,12 +112,12 @@ def _die_with_worker() -> None:
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _end_overdue(writer: RunWriter, storage: StorageLayout, config: dict) -> None:
+def _end_overdue(writer: RunWriter, storage: StorageLayout, config: dict, settings: Settings) -> None:
     """End a job that a stop request does not reach, once its grace is over."""
     reached = f"Stopped by force, for a step took too long, after: {writer.state.line}"
     if config["type"] == "training":
         has_weights = storage.weights(config["weights_id"]).has_weights()
         reached += "; the weights saved before are kept" if has_weights else "; no weights were saved before"
-    writer.log(reached)
-    write_final_state(writer.run, STOPPED, reached)
+    with suppress(ToolkitError):  # a full disk must not keep it alive
+        _close_stopped(writer, reached, settings)
     os.kill(os.getpid(), signal.SIGKILL)

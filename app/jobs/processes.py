@@ -1,19 +1,20 @@
 """What the API tells of a process, and how it stops one."""
 
 import csv
-import time
+from contextlib import suppress
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
-from app.errors import Conflict, NotFound, QueueUnavailable
+from app.errors import Conflict, NotFound, QueueUnavailable, RunHeld, StorageUnavailable
 from app.files import read_json
 from app.jobs import queue
 from app.jobs.services import Services
+from app.runs.holding import hold
 from app.runs.layout import RunFolder
 from app.runs.reader import count_rows, read_config, read_lines, read_rows, read_state
 from app.runs.state import FAILED, FINISHED, QUEUED, STOPPED, RunState
-from app.runs.writer import is_worked_on, request_stop, write_final_state
+from app.runs.writer import request_stop, write_final_state
 
 # D3.5 knows three words; a stopped process has finished, and says in its line where.
 WIRE_STATUS = {FINISHED: "finished", STOPPED: "finished", FAILED: "error"}
@@ -23,10 +24,7 @@ NO_OUTPUTS = {
     queue.CHECK: "A check has no outputs; its dataset has the report.",
 }
 
-# A process that nobody works on is lost, but only after this time without a heartbeat: a job passes through moments in
-# which it is off the queue and does not hold its run yet, or no longer.
-LOST_AFTER_SECONDS = 15.0
-LOST = "The worker died without finishing this process; start it again."
+SECONDS_OF_A_LOOK = 0.2  # that others hold a run for, who do not work on it
 
 
 @dataclass(frozen=True)
@@ -51,9 +49,11 @@ def find_process(services: Services, process_id: str) -> Process:
         raise NotFound(f"There is no process {process_id[:50]!r}.")
     try:
         state = read_state(run)
+        with suppress(StorageUnavailable):  # a full disk must not keep anybody from reading
+            state = services.recovery.true_state(process_id.lower(), run, config, state)
     except FileNotFoundError:
         raise NotFound(f"There is no process {process_id[:50]!r}.") from None
-    return Process(process_id.lower(), run, config, _true_state(services, process_id.lower(), run, state))
+    return Process(process_id.lower(), run, config, state)
 
 
 def status(services: Services, process_id: str, full: bool) -> dict:
@@ -70,25 +70,44 @@ def status(services: Services, process_id: str, full: bool) -> dict:
         "queue_position": _position(services, process),
         "error": state.error,
         "resumed_from": process.config.get("resumed_from"),
+        "interruptions": state.interruptions,
     }
 
 
 def stop(services: Services, process_id: str) -> str:
     """Stop a waiting process at once and ask a running one to stop; return the sentence of `POST /stopProcess`.
 
+    Asking again is no error while it stops.
+
     Raises:
         NotFound: for an id that no process has.
         Conflict: for a process that has ended.
-        QueueUnavailable: when Redis cannot be reached, so that nobody can tell whether it waits.
+        StorageUnavailable: when the run folder cannot be written.
     """
     process = find_process(services, process_id)
-    if process.state.is_final:
-        raise Conflict(f"Process {process.id} has ended already ({process.state.state}); there is nothing to stop.")
-    if process.state.state == QUEUED and services.queue.withdraw(process.config["type"], process.id):
-        write_final_state(process.run, STOPPED, "Stopped while it waited for a worker, before it began")
-    else:
+    if process.state.is_final or not _is_closed_waiting(process):
+        _refuse_ended(process)
         request_stop(process.run)
+    with suppress(QueueUnavailable):  # a worker that takes it off the queue finds that it has ended
+        services.queue.withdraw(process.config["type"], process.id)
     return f"{KIND_NAMES[process.config['type']]} stopped"
+
+
+def _is_closed_waiting(process: Process) -> bool:
+    """Close a process that waits; tell whether it did, so that no job will begin."""
+    with suppress(RunHeld), hold(process.run, SECONDS_OF_A_LOOK):
+        state = read_state(process.run)
+        if state.state == QUEUED:
+            where = "before it began" if not state.started_at else f"after: {state.line}"
+            write_final_state(process.run, STOPPED, f"Stopped while it waited for a worker, {where}")
+            return True
+    return False
+
+
+def _refuse_ended(process: Process) -> None:
+    state = read_state(process.run)
+    if state.is_final:
+        raise Conflict(f"Process {process.id} has ended already ({state.state}); there is nothing to stop.")
 
 
 def outputs(services: Services, process_id: str, page: int | None = None, page_size: int | None = None) -> dict:
@@ -205,21 +224,3 @@ def _position(services: Services, process: Process) -> int | None:
     except QueueUnavailable:
         # The state is true without it, and a client that polls must not be told of an error.
         return None
-
-
-def _true_state(services: Services, process_id: str, run: RunFolder, state: RunState) -> RunState:
-    """Close a process whose worker died without a word; anything else is as its folder says."""
-    if state.is_final or time.time() - state.heartbeat < LOST_AFTER_SECONDS:
-        return state
-    is_lost = _is_off_the_queue(services, process_id) if state.state == QUEUED else not is_worked_on(run)
-    if not is_lost:
-        return state
-    write_final_state(run, FAILED, f"Failed: {LOST}", LOST)
-    return read_state(run)
-
-
-def _is_off_the_queue(services: Services, process_id: str) -> bool:
-    try:
-        return services.queue.liveness(process_id) == queue.GONE
-    except QueueUnavailable:
-        return False

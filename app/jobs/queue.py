@@ -2,14 +2,15 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 
 from redis import Redis
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from rq import Queue
-from rq.exceptions import InvalidJobOperation, NoSuchJobError
-from rq.job import Job, JobStatus
+from rq.exceptions import NoSuchJobError
+from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from app.errors import QueueUnavailable
@@ -32,13 +33,6 @@ ANSWER_SECONDS = 3
 SECONDS_OF_A_HANG = 5.0
 RESULT_SECONDS = 24 * 3600
 FAILURE_SECONDS = 7 * 24 * 3600
-
-# What RQ knows of a job, in the words that decide whether its process is alive.
-WAITING = "waiting"
-RUNNING = "running"
-GONE = "gone"
-
-WAITING_STATUSES = {JobStatus.QUEUED, JobStatus.DEFERRED, JobStatus.SCHEDULED, JobStatus.CREATED}
 
 
 def _reaching_redis(function: Callable) -> Callable:
@@ -84,8 +78,12 @@ class JobQueue:
         same_storage.claim(self._connection, storage_id)
 
     @_reaching_redis
-    def enqueue(self, name: str, process_id: str, description: str) -> None:
-        """Queue the job of a process, with a description that a person understands in `rq info`."""
+    def enqueue(self, name: str, process_id: str, description: str, *, at_front: bool = False) -> None:
+        """Queue the job of a process, with a description that a person understands in `rq info`.
+
+        What Redis still holds of it from a worker that died is forgotten.
+        """
+        self._forget(name, process_id)
         self._queue(name).enqueue(
             FUNCTIONS[name],
             process_id,
@@ -94,15 +92,21 @@ class JobQueue:
             job_timeout=-1,
             result_ttl=RESULT_SECONDS,
             failure_ttl=FAILURE_SECONDS,
+            at_front=at_front,
         )
 
     @_reaching_redis
     def withdraw(self, name: str, process_id: str) -> bool:
         """Take a waiting job off its queue; tell whether it was still there, so no worker will run it."""
-        is_waiting = self._connection.lrem(self._queue(name).key, 1, process_id) > 0
+        is_waiting = self._connection.lrem(self._queue(name).key, 0, process_id) > 0
         if is_waiting:
-            self._forget(process_id)
+            self._forget(name, process_id)
         return is_waiting
+
+    @_reaching_redis
+    def waiting(self) -> set[str]:
+        """Return the process ids of all jobs that wait."""
+        return {process_id for name in QUEUES for process_id in self._queue(name).get_job_ids()}
 
     @_reaching_redis
     def position(self, name: str, process_id: str) -> int | None:
@@ -110,22 +114,16 @@ class JobQueue:
         position = self._connection.lpos(self._queue(name).key, process_id)
         return position + 1 if isinstance(position, int) else None
 
-    @_reaching_redis
-    def liveness(self, process_id: str) -> str:
-        """Return whether RQ still holds the job as WAITING or RUNNING, or has let it go."""
-        try:
-            status = self._job(process_id).get_status()
-        except (NoSuchJobError, InvalidJobOperation):
-            return GONE
-        if status in WAITING_STATUSES:
-            return WAITING
-        return RUNNING if status == JobStatus.STARTED else GONE
-
-    def _forget(self, process_id: str) -> None:
-        try:
+    def _forget(self, name: str, process_id: str) -> None:
+        """Remove what RQ knows of a job, executions included: a later clean-up would fail the job for those."""
+        queue = self._queue(name)
+        registry = queue.started_job_registry
+        for job_id, execution_id in registry.get_job_and_execution_ids(cleanup=False):
+            if job_id == process_id:
+                self._connection.zrem(registry.key, f"{job_id}:{execution_id}")
+        self._connection.lrem(queue.intermediate_queue_key, 0, process_id)
+        with suppress(NoSuchJobError):
             self._job(process_id).delete()
-        except NoSuchJobError:
-            return
 
     def _queue(self, name: str) -> Queue:
         return Queue(QUEUES[name], connection=self._connection, serializer=JSONSerializer)

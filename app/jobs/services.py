@@ -12,6 +12,7 @@ from app.errors import Busy
 from app.jobs.client_limits import ClientLimits
 from app.jobs.queue import JobQueue
 from app.jobs.redis_probe import RedisProbe
+from app.jobs.recovery import Recovery
 from app.repositories.database import Database
 from app.runs.identity import make_identity
 from app.runs.layout import StorageLayout
@@ -52,7 +53,7 @@ class Places:
 
 @dataclass(frozen=True)
 class Services:
-    """Settings, records, files and queue, and the places for what takes long."""
+    """Settings, records, files and queue, what finds dead jobs, and the places for what takes long."""
 
     settings: Settings
     database: Database
@@ -61,6 +62,7 @@ class Services:
     queue: JobQueue
     limits: ClientLimits
     redis_probe: RedisProbe
+    recovery: Recovery
     downloads: Places
     streams: Places
     programs: Places
@@ -102,6 +104,7 @@ def open_services(settings: Settings) -> Services:
     storage = StorageLayout(settings.storage_dir)
     storage.create()
     make_identity(storage.root)
+    jobs = JobQueue(settings.queue_url)
     # Together they leave an eighth of the threads to requests that are answered at once.
     threads = settings.web_threads
     database = Database(storage.records)
@@ -110,9 +113,10 @@ def open_services(settings: Settings) -> Services:
         database,
         Tokens(database.tokens),
         storage,
-        JobQueue(settings.queue_url),
+        jobs,
         ClientLimits(settings.queue_url, settings.rate_limit, settings.max_waiting_jobs),
         RedisProbe(settings.queue_url),
+        Recovery(storage, jobs, settings.auto_resume_times),
         downloads=Places(
             threads // 2,
             "The service downloads or sends too many files at this moment; send the request again in a minute.",

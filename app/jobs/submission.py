@@ -11,7 +11,7 @@ from app.jobs.services import Services
 from app.repositories.repository import Repository
 from app.runs.identity import make_identity
 from app.runs.layout import RunFolder
-from app.runs.writer import create_run
+from app.runs.writer import prepare_run, queue_run
 
 
 def submit(
@@ -22,6 +22,9 @@ def submit(
     place: Callable[[RunFolder], None] | None = None,
 ) -> str:
     """Make the run folder, store the record, enqueue; take all of it back when any step fails.
+
+    The state comes last of what is stored: of a web process that is killed here, `app.jobs.abandoned` finds all before
+    it and takes that back, and `app.jobs.recovery` enqueues what was stored whole.
 
     Args:
         services: the opened service.
@@ -39,15 +42,17 @@ def submit(
     try:
         with services.database.holding_references():
             _check_references(services, run_config)
+            prepare_run(run, {"process_id": process_id, **run_config})
             if place is not None:
                 place(run)
-            create_run(run, {"process_id": process_id, **run_config})
             store(process_id)
+            queue_run(run)
         services.queue.claim(make_identity(services.storage.root))
         services.queue.enqueue(run_config["type"], process_id, run_config["description"])
     except BaseException:
         undo(process_id)
         shutil.rmtree(run.path, ignore_errors=True)
+        run.unfinished_mark.unlink(missing_ok=True)
         raise
     return process_id
 

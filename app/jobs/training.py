@@ -155,7 +155,7 @@ def _graph(task: _Task) -> Path | None:
 def _resumed(task: _Task, network: Network) -> Position | None:
     """Load the last checkpoint of the training; None where it has saved none yet."""
     position = resume(task.folder, network)
-    if position or task.config.get("resumed_from"):
+    if position or task.config.get("resumed_from") or task.writer.state.interruptions:
         where = f"at epoch {position.epoch}, after {position.batches} batches" if position else "from the beginning"
         task.writer.log(f"Resumes process {task.config.get('resumed_from') or task.config['process_id']} {where}")
     return position

@@ -1,6 +1,7 @@
 """Writes what the training loop tells into the run and weights folders."""
 
 import time
+from functools import partial
 
 from app.runs.layout import WeightsFolder
 from app.runs.writer import RunWriter, append_row
@@ -41,7 +42,7 @@ class TrainingRecorder:
         row |= {"samples": scores.samples, "seconds": round(scores.seconds, 3)}
         if scores.learning_rate is not None:
             row["learning_rate"] = scores.learning_rate
-        append_row(self._folder.metrics, row)
+        self._writer.when_there_is_room(lambda: append_row(self._folder.metrics, row))
 
     def is_checkpoint_due(self) -> bool:
         """Tell whether the last checkpoint is older than it may get."""
@@ -49,5 +50,6 @@ class TrainingRecorder:
 
     def save(self, network: Network, position: Position, *, is_best: bool, is_complete: bool) -> None:
         """Keep the network as it is now."""
-        save_epoch(self._folder, network, self._config, position, is_best=is_best, is_complete=is_complete)
+        keep = partial(save_epoch, self._folder, network, self._config, position)
+        self._writer.when_there_is_room(lambda: keep(is_best=is_best, is_complete=is_complete))
         self._saved_at = time.monotonic()

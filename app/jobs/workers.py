@@ -1,5 +1,6 @@
 """RQ workers as this service wants them: frameworks imported before the fork, work-horses that never outlive a stop."""
 
+import math
 import os
 import signal
 import time
@@ -11,38 +12,56 @@ from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue, Worker
 from rq.exceptions import StopRequested
-from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from app.errors import ConfigurationError
+from app.errors import ConfigurationError, ToolkitError
 from app.jobs import same_storage
-from app.jobs.lifecycle import MEMORY_ADVICE
-from app.jobs.queue import QUEUE_NAMES, connect
+from app.jobs.deaths import memory_kills
+from app.jobs.queue import QUEUE_NAMES, JobQueue, connect
+from app.jobs.recovery import Recovery
 from app.jobs.trusted_job import TrustedJob
 from app.runs.layout import StorageLayout
-from app.runs.reader import read_config
-from app.runs.state import FAILED
-from app.runs.writer import write_final_state
 from app.settings import Settings
 
 WAIT_FOR_REDIS_SECONDS = 30.0
 WAIT_AGAIN_SECONDS = 600.0
-MAINTENANCE_SECONDS = 30
+SWEEP_SECONDS = 3
+# RQ waits for a job for 15 seconds less than this, and then looks around.
+WORKER_TTL_SECONDS = 15 + SWEEP_SECONDS
 
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
-
-KILLED = "The job was killed (signal 9): most likely the machine ran out of memory; "
 
 
 class JobWorker(Worker):
     """A forking worker that tells its work-horse of a shutdown, so that the job can save and close its state.
 
-    It says what it does in one line for each beginning and end; RQ's own account of its housekeeping is left out.
+    It says what it does in one line for each beginning and end; RQ's own account of its housekeeping is left out. While
+    it waits, and while a job runs, it looks for processes whose jobs died.
     """
 
     is_asked_to_stop = False
     check_storage: Callable[[], None] | None = None
     refusal: ConfigurationError | None = None
+    max_connection_wait_time = 2.0  # between two tries to reach Redis
+
+    def __init__(self, *arguments, recovery: Recovery, **keywords):
+        super().__init__(*arguments, **keywords)
+        self._recovery = recovery
+        self._swept_at = -math.inf
+        self._memory_kills: int | None = None
+
+    def heartbeat(self, *arguments, **keywords):
+        """Say that the worker lives, and see whether all others do."""
+        if not self.is_horse:
+            self._sweep()
+        super().heartbeat(*arguments, **keywords)
+
+    def _sweep(self) -> None:
+        if time.monotonic() - self._swept_at < SWEEP_SECONDS:
+            return
+        for fault in self._recovery.sweep():
+            _say(fault)
+        self._swept_at = time.monotonic()
 
     def request_stop(self, signum, frame):
         """Pass the stop on to the job, then leave as soon as it has ended."""
@@ -58,6 +77,7 @@ class JobWorker(Worker):
         """
         self._make_sure_of_storage(job, queue)
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        self._memory_kills = memory_kills()
         began = time.monotonic()
         _say(f"begins: {job.description} [{job.id}]")
         try:
@@ -82,12 +102,22 @@ class JobWorker(Worker):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
         super().monitor_work_horse(job, queue, execution)
 
+    def handle_work_horse_killed(self, job, retpid, ret_val, rusage):
+        """See to a job whose work-horse ended before it could close the run; nobody else knows why."""
+        kills = memory_kills()
+        is_for_memory = None if kills is None or self._memory_kills is None else kills > self._memory_kills
+        try:
+            self._recovery.close_dead(job.id, ret_val, is_for_memory)
+        except ToolkitError as error:  # a full disk: a later sweep tries again
+            _say(error.message)
+
     def handle_exception(self, job, *exc_info):
         """Say the sentence of a failed job; its log has the traceback, and that is the place for it."""
         _say(f"failed: {job.description} [{job.id}]: {exc_info[1]}")
 
     def maintain_heartbeats(self, job, execution):
         """Tell Redis that the job lives; the job itself needs no Redis, and outlives one that is away."""
+        self._sweep()
         with suppress(RedisError, OSError):
             super().maintain_heartbeats(job, execution)
 
@@ -129,14 +159,16 @@ def _work(names: Sequence[str], connection: Redis, settings: Settings) -> bool:
 def open_worker(names: Sequence[str], connection: Redis, settings: Settings) -> JobWorker:
     """Return a worker that does not work yet."""
     queues = [Queue(name, connection=connection, serializer=JSONSerializer, job_class=TrustedJob) for name in names]
+    jobs = JobQueue(settings.queue_url)
+    recovery = Recovery(StorageLayout(settings.storage_dir), jobs, settings.auto_resume_times)
     worker = JobWorker(
         queues,
         connection=connection,
         serializer=JSONSerializer,
         job_class=TrustedJob,
-        work_horse_killed_handler=_close_killed(StorageLayout(settings.storage_dir)),
-        maintenance_interval=MAINTENANCE_SECONDS,
-        default_worker_ttl=60,
+        job_monitoring_interval=SWEEP_SECONDS,
+        worker_ttl=WORKER_TTL_SECONDS,
+        recovery=recovery,
     )
     worker.check_storage = partial(same_storage.check, connection, settings)
     return worker
@@ -173,20 +205,3 @@ def _preload() -> None:
     import app.jobs.dataset_check
     import app.jobs.inference
     import app.jobs.training  # noqa: F401
-
-
-def _close_killed(storage: StorageLayout):
-    """Write the final state of a job whose work-horse was killed before it could do so itself."""
-
-    def close(job: Job, horse_pid: int, status: int, usage) -> None:
-        run = storage.run(job.id)
-        config = read_config(run) if run else None
-        if run is None or config is None:
-            return
-        number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
-        reason = f"The job's process died unexpectedly (signal or exit status {number or status})."
-        if number == signal.SIGKILL:
-            reason = f"{KILLED}{MEMORY_ADVICE[config['type']]}, then start it again."
-        write_final_state(run, FAILED, f"Failed: {reason}", reason)
-
-    return close

@@ -7,6 +7,11 @@ from pathlib import Path
 PROCESS_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 
+def unfinished_folder(root: Path) -> Path:
+    """Return the folder, in a storage folder, of the marks of unfinished processes."""
+    return root / "unfinished"
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """The folder of one process: its frozen config, its state, its log and what it gives out."""
@@ -40,6 +45,11 @@ class RunFolder:
     @property
     def alive(self) -> Path:
         return self.path / "alive.lock"
+
+    @property
+    def unfinished_mark(self) -> Path:
+        """An empty file that is there until the process has ended: what is unfinished is found without a search."""
+        return unfinished_folder(self.path.parent.parent) / self.path.name
 
     @property
     def inputs(self) -> Path:
@@ -128,6 +138,10 @@ class StorageLayout:
         return self.root / "runs"
 
     @property
+    def unfinished(self) -> Path:
+        return unfinished_folder(self.root)
+
+    @property
     def datasets(self) -> Path:
         return self.root / "datasets"
 
@@ -167,5 +181,5 @@ class StorageLayout:
 
     def create(self) -> None:
         """Make the folders; those that exist are left alone."""
-        for folder in (self.records, self.runs, self.root / "datasets", self.all_weights):
+        for folder in (self.records, self.runs, self.unfinished, self.datasets, self.all_weights):
             folder.mkdir(parents=True, exist_ok=True)

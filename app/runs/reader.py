@@ -6,7 +6,7 @@ from pathlib import Path
 import orjson
 
 from app.files import read_json
-from app.runs.layout import RunFolder
+from app.runs.layout import RunFolder, StorageLayout
 from app.runs.state import RunState
 
 
@@ -21,6 +21,14 @@ def read_config(run: RunFolder) -> dict | None:
 def read_state(run: RunFolder) -> RunState:
     """Return the state of a process that exists."""
     return RunState.from_dict(read_json(run.state))
+
+
+def unfinished_processes(storage: StorageLayout) -> list[str]:
+    """Return the ids of the processes that have not ended, and perhaps of some that just have."""
+    try:
+        return sorted(mark.name for mark in storage.unfinished.iterdir())
+    except FileNotFoundError:
+        return []
 
 
 def read_lines(run: RunFolder) -> list[str]:

@@ -23,6 +23,8 @@ class RunState:
         eta_seconds: expected time to the end, None where nothing is known yet.
         error: why it failed, one sentence.
         heartbeat: seconds since 1970 of the last sign of life.
+        interruptions: how often its job died and it was queued again.
+        machine: where its job began last, see `app.runs.holding.machine_id`.
     """
 
     state: str
@@ -33,6 +35,8 @@ class RunState:
     heartbeat: float = 0.0
     started_at: float | None = None
     ended_at: float | None = None
+    interruptions: int = 0
+    machine: str | None = None
 
     @property
     def is_final(self) -> bool:

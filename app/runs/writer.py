@@ -1,25 +1,26 @@
 """Writes the run folder of one process: by the web side when it is made, then by its worker alone."""
 
-import fcntl
+import errno
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO
 
 import orjson
 
 from app.errors import StorageUnavailable
-from app.files import write_json
+from app.files import unavailable, write_json
+from app.runs.holding import JOB_PATIENCE_SECONDS, hold, machine_id
 from app.runs.layout import RunFolder
 from app.runs.reader import read_state
 from app.runs.state import FINISHED, QUEUED, STARTED, STOPPING, RunState
 
 HEARTBEAT_SECONDS = 5.0
 SECONDS_BETWEEN_STATES = 0.5
+SECONDS_BETWEEN_TRIES = 2.0
 
 
 def create_run(run: RunFolder, config: dict) -> None:
@@ -28,41 +29,58 @@ def create_run(run: RunFolder, config: dict) -> None:
     Raises:
         StorageUnavailable: when the folder cannot be written.
     """
-    run.outputs.mkdir(parents=True)
+    prepare_run(run, config)
+    queue_run(run)
+
+
+def prepare_run(run: RunFolder, config: dict) -> None:
+    """Make the folder of a process that does not exist before `queue_run`; raises as `create_run`."""
+    try:
+        run.unfinished_mark.parent.mkdir(parents=True, exist_ok=True)
+        run.unfinished_mark.touch()
+        run.outputs.mkdir(parents=True)
+    except OSError as error:
+        raise unavailable(run.path, "made", error) from error
     write_json(run.config, config)
+
+
+def queue_run(run: RunFolder) -> None:
+    """Write the first state of a process; raises as `create_run`."""
     write_json(run.state, RunState(QUEUED, line="Waiting for a free worker", heartbeat=time.time()).to_dict())
 
 
 def write_final_state(run: RunFolder, state: str, line: str, error: str | None = None) -> None:
-    """Close a process whose job cannot do it: one that never began, or whose worker died."""
+    """Close a process whose job cannot do it: one that never began, or whose worker died. Its caller holds the run."""
     present = read_state(run)
     if not present.is_final:
         ended = replace(present, state=state, line=line, error=error, eta_seconds=None, ended_at=time.time())
-        write_json(run.state, ended.to_dict())
+        write_state(run, ended)
 
 
-def is_worked_on(run: RunFolder) -> bool:
-    """Tell whether a living job of this machine holds the run; one that sleeps or is suspended does."""
-    try:
-        with run.alive.open("ab") as lock_file:
-            fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
+def write_state(run: RunFolder, state: RunState) -> None:
+    """Write a state; one that is final ends the process."""
+    write_json(run.state, state.to_dict())
+    if state.is_final:
+        run.unfinished_mark.unlink(missing_ok=True)
 
 
 def request_stop(run: RunFolder) -> None:
-    """Ask a running job to stop; it looks at every step."""
-    run.stop_request.touch()
+    """Ask a job to stop; a running one looks at every step.
+
+    Raises:
+        StorageUnavailable: when the request cannot be left in the run folder.
+    """
+    try:
+        run.stop_request.touch()
+    except OSError as error:
+        raise unavailable(run.stop_request, "written", error) from error
 
 
 class RunWriter(AbstractContextManager):
     """The worker's side of a run: state, progress, log and heartbeat.
 
     As a context manager it keeps the heartbeat; a job that does not react to a stop request within
-    `stop_grace_seconds` is ended by `on_overdue_stop`. Entering waits for another holder of the run.
+    `stop_grace_seconds` is ended by `on_overdue_stop`. Entering raises RunHeld where another job works on the run.
     """
 
     def __init__(
@@ -82,7 +100,7 @@ class RunWriter(AbstractContextManager):
         self._stop_grace_seconds = stop_grace_seconds
         self.on_overdue_stop = on_overdue_stop
         self._state = read_state(run)
-        self._lock_file: BinaryIO | None = None
+        self._holding = ExitStack()
         self._heart = threading.Thread(target=self._beat, daemon=True, name="heartbeat")
 
     @property
@@ -90,19 +108,29 @@ class RunWriter(AbstractContextManager):
         return self._state
 
     def __enter__(self) -> "RunWriter":
-        # The system lets go of it when this process ends, however it ends: what else tells a dead job from a slow one?
-        self._lock_file = self.run.alive.open("ab")
-        fcntl.flock(self._lock_file, fcntl.LOCK_EX)
-        self._state = read_state(self.run)  # another holder may have ended the process while this one waited
-        self._write(state=STARTED, line="Starting", started_at=time.time())
+        self._holding.enter_context(hold(self.run, JOB_PATIENCE_SECONDS))
+        with ExitStack() as undone:
+            undone.callback(self._holding.close)
+            self._begin()
+            undone.pop_all()
         self._heart.start()
         return self
+
+    def _begin(self) -> None:
+        self._state = read_state(self.run)  # another holder may have ended the process before
+        died = self._state.state in (STARTED, STOPPING)
+        self._write(
+            state=STARTED,
+            line="Starting",
+            started_at=time.time(),
+            machine=machine_id(),
+            interruptions=self._state.interruptions + died,
+        )
 
     def __exit__(self, *exception) -> None:
         self._closed.set()
         self._heart.join()
-        if self._lock_file:
-            self._lock_file.close()
+        self._holding.close()
 
     def interrupt(self) -> None:
         """Ask for a stop from inside the job's own process (the service is shutting down)."""
@@ -120,37 +148,63 @@ class RunWriter(AbstractContextManager):
     def progress(self, line: str, fraction: float, eta_seconds: float | None, *, is_kept: bool = False) -> None:
         """Show a progress line; the file is written at most twice a second, and for kept lines always.
 
+        A full disk costs lines and not the job.
+
         Args:
             line: what a person reads.
             fraction: of the whole process, 0 to 1.
             eta_seconds: expected time to the end.
             is_kept: whether the line joins the list of all lines.
         """
-        if is_kept:
-            _append(self.run.progress_lines, line + "\n")
-        elif time.monotonic() - self._written_at < SECONDS_BETWEEN_STATES:
+        if not is_kept and time.monotonic() - self._written_at < SECONDS_BETWEEN_STATES:
             return
-        self._write(line=line, progress=fraction, eta_seconds=eta_seconds)
+        with suppress(StorageUnavailable):
+            if is_kept:
+                _append(self.run.progress_lines, line + "\n")
+            self._write(line=line, progress=fraction, eta_seconds=eta_seconds)
 
     def close(self, state: str, line: str, error: str | None = None) -> None:
-        """Write the final state; nothing is written after it."""
+        """Write the final state, as soon as there is room for it; nothing is written after it."""
         self._closed.set()
         fraction = 1.0 if state == FINISHED else self._state.progress
-        _append(self.run.progress_lines, line + "\n")
-        self._write(state=state, line=line, error=error, progress=fraction, eta_seconds=None, ended_at=time.time())
+        with suppress(StorageUnavailable):
+            _append(self.run.progress_lines, line + "\n")
+        ending = {"state": state, "line": line, "error": error, "progress": fraction}
+        self.when_there_is_room(lambda: self._write(**ending, eta_seconds=None, ended_at=time.time()))
+
+    def postpone(self, line: str) -> None:
+        """Give the process back to the queue: it was interrupted and goes on later."""
+        self._closed.set()
+        self._write(state=QUEUED, line=line, eta_seconds=None, machine=None)
 
     def log(self, text: str) -> None:
-        """Add a line with its time to the log."""
-        _append(self._log, f"{datetime.now().isoformat(sep=' ', timespec='seconds')}  {text.rstrip()}\n")
+        """Add a line with its time to the log; a full disk costs the line and not the job."""
+        with suppress(StorageUnavailable):
+            append_to_log(self._log, text)
+
+    def when_there_is_room(self, write: Callable[[], None]) -> None:
+        """Write what must not be lost: while the disk is full, wait and try again, until somebody asks to stop.
+
+        Raises:
+            StorageUnavailable: when a stop was asked for and it still cannot be written.
+        """
+        while True:
+            try:
+                return write()
+            except StorageUnavailable as error:
+                if self.should_stop():
+                    raise
+                self.progress(f"Waits for the disk: {error.message}", self._state.progress, None)
+                time.sleep(SECONDS_BETWEEN_TRIES)
 
     def _write(self, **changes) -> None:
         with self._lock:
-            if self._state.is_final:
+            if self._state.is_final or (self._state.state == QUEUED and "state" not in changes):
                 return
             if self._state.state == STARTED and "state" not in changes and self.should_stop():
                 changes["state"] = STOPPING
             state = replace(self._state, **changes, heartbeat=time.time())
-            write_json(self.run.state, state.to_dict())
+            write_state(self.run, state)
             self._state = state
             self._written_at = time.monotonic()
 
@@ -175,11 +229,30 @@ class RunWriter(AbstractContextManager):
 
 
 def append_row(path: Path, row: dict) -> None:
-    """Add one row to a JSON-lines file in a single write."""
-    with path.open("ab") as stream:
-        stream.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+    """Add one row to a JSON-lines file in a single write.
+
+    Raises:
+        StorageUnavailable: when it cannot be written; nothing of it is there then.
+    """
+    content = orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
+    try:
+        with path.open("ab", buffering=0) as stream:
+            size = stream.tell()
+            if stream.write(content) < len(content):  # as much as there was room for
+                stream.truncate(size)
+                raise OSError(errno.ENOSPC, "")
+    except OSError as error:
+        raise unavailable(path, "written", error) from error
+
+
+def append_to_log(path: Path, text: str) -> None:
+    """Add a line with its time to a log."""
+    _append(path, f"{datetime.now().isoformat(sep=' ', timespec='seconds')}  {text.rstrip()}\n")
 
 
 def _append(path: Path, text: str) -> None:
-    with path.open("a", encoding="utf-8") as stream:
-        stream.write(text)
+    try:
+        with path.open("a", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise unavailable(path, "written", error) from error

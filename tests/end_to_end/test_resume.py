@@ -21,8 +21,9 @@ PROPERTIES = {
 
 @pytest.fixture(scope="module")
 def saving_service(tmp_path_factory, data_root):
-    """A service that saves at nearly every batch."""
-    service = Service(tmp_path_factory.mktemp("saving"), data_root, CHECKPOINT_MINUTES="0.0005")
+    """A service that saves at nearly every batch, and goes on with nothing by itself."""
+    folder = tmp_path_factory.mktemp("saving")
+    service = Service(folder, data_root, CHECKPOINT_MINUTES="0.0005", AUTO_RESUME_TIMES="0")
     yield service
     assert service.stop() == 0, service.log.read_text(errors="replace")
 

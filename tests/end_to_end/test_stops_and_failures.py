@@ -1,5 +1,6 @@
 """Stops, and everything that goes wrong while a process runs."""
 
+import json
 import os
 import signal
 import socket
@@ -89,17 +90,6 @@ def test_a_file_that_is_no_image_fails_the_training_with_its_name(client, data_r
     assert "3.png" in status["error"] and "Traceback" not in str(client.get(f"/status?process_id={process_id}&full=1"))
 
 
-def test_a_killed_work_horse_is_told_as_an_error_and_the_queue_goes_on(client, service, sides, project, long_training):
-    worker, work_horse = programs(service, "worker.py training")
-    assert work_horse.ppid() == worker.pid
-    os.kill(work_horse.pid, signal.SIGKILL)
-
-    status = client.wait(long_training["process_id"])
-    assert status["process_status"] == "error" and "signal 9" in status["error"]
-    again = client.post("/train", training(sides, project, Epochs="1"))["process_id"]
-    assert client.wait(again)["process_status"] == "finished"
-
-
 def test_nothing_is_lost_when_a_web_worker_is_killed_under_writes(client, service):
     def create(number):
         try:
@@ -165,7 +155,7 @@ def test_a_training_outlives_redis_and_the_service_goes_on_when_it_is_back(
         assert service.stop() == 0, service.log.read_text(errors="replace")
 
 
-def test_ctrl_c_stops_a_running_training_and_a_new_start_finds_its_true_state(tmp_path, data_root, sides_yaml):
+def test_ctrl_c_interrupts_a_running_training_and_a_new_start_goes_on_with_it(tmp_path, data_root, sides_yaml):
     service = Service(tmp_path, data_root)
     client = service.client
     dataset = client.post("/datasets", {"name": "Sides", "task_id": 1, "path": str(sides_yaml)})
@@ -177,10 +167,11 @@ def test_ctrl_c_stops_a_running_training_and_a_new_start_finds_its_true_state(tm
     assert service.stop() == 0
 
     assert not [child for child in children if child.is_running()]
+    state = json.loads((service.storage / "runs" / answer["process_id"] / "state.json").read_text())
+    assert state["state"] == "queued" and "shut down; best and last weights are kept; it goes on" in state["line"]
     service = Service(tmp_path, data_root)
     try:
-        status = service.client.status(answer["process_id"])
-        assert status["process_state"] == "stopped" and "shut down" in status["process_data"]
+        service.client.wait(answer["process_id"], is_training)
         assert service.client.get(f"/projects/{project['id']}")["modelweights_id"] == answer["weight_id"]
     finally:
         service.stop()

@@ -58,17 +58,6 @@ def test_the_three_words_of_d35(services, training, run, state, word):
     assert processes.status(services, training["process_id"], False)["process_status"] == word
 
 
-@pytest.mark.parametrize("state", ["queued", "started", "stopping"])
-def test_a_process_that_nobody_works_on_any_more_is_told_as_lost(services, training, run, state):
-    services.queue.withdraw("training", training["process_id"])
-    set_state(run, state=state, heartbeat=time.time() - 60)
-
-    status = processes.status(services, training["process_id"], False)
-
-    assert status["process_status"] == "error" and "start it again" in status["error"]
-    assert read_state(run).state == FAILED
-
-
 def test_a_process_whose_job_sleeps_is_not_lost(services, training, run):
     with RunWriter(run, run.log) as writer:
         set_state(run, state=STARTED, heartbeat=time.time() - 3600)

@@ -3,7 +3,7 @@ import socket
 import pytest
 
 from app.errors import QueueUnavailable
-from app.jobs.queue import GONE, JobQueue
+from app.jobs.queue import JobQueue
 
 PROCESS_ID = "63ad58f4-cfaa-4edd-8600-e6c3f99bd87e"
 
@@ -13,11 +13,11 @@ def test_a_job_waits_in_its_place_and_can_be_withdrawn_once(redis_url):
     queue.enqueue("training", PROCESS_ID, "train LeNet")
 
     assert queue.position("training", PROCESS_ID) == 1
-    assert queue.liveness(PROCESS_ID) != GONE
+    assert queue.waiting() == {PROCESS_ID}
     assert queue.withdraw("training", PROCESS_ID)
     assert not queue.withdraw("training", PROCESS_ID)
     assert queue.position("training", PROCESS_ID) is None
-    assert queue.liveness(PROCESS_ID) == GONE
+    assert queue.waiting() == set()
 
 
 def test_a_redis_that_is_not_there_is_told_at_once():

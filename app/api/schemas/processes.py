@@ -18,6 +18,7 @@ STATUS = {
         "queue_position": None,
         "error": None,
         "resumed_from": None,
+        "interruptions": 0,
     },
 }
 LINE_OR_LINES = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
@@ -44,6 +45,10 @@ class ProcessStatusSchema(ma.Schema):
     error = fields.String(allow_none=True, metadata={"description": "Why it failed."})
     resumed_from = fields.String(
         allow_none=True, metadata={"description": "The process id of the training that this one goes on with."}
+    )
+
+    interruptions = fields.Integer(
+        metadata={"minimum": 0, "description": "How often its job was killed, and it was queued again by itself."}
     )
 
 

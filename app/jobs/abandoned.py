@@ -1,0 +1,38 @@
+"""Take back what a killed web process had stored of a process that it never acknowledged."""
+
+import shutil
+from collections.abc import Mapping
+
+from app.jobs.services import Services
+from app.jobs.submission import forget
+from app.runs.reader import read_config, unfinished_processes
+
+
+def take_back_half_made(services: Services) -> None:
+    """Remove the runs without a state, and the records that were made for them.
+
+    Raises:
+        StorageUnavailable: when a record or a run folder cannot be written.
+    """
+    with services.database.holding_references():  # whoever makes one now holds them: what is half made is abandoned
+        for process_id in unfinished_processes(services.storage):
+            run = services.storage.run(process_id)
+            if run is None or run.state.exists():
+                continue
+            _take_back(services, process_id, read_config(run) or {})
+            shutil.rmtree(run.path, ignore_errors=True)
+            run.unfinished_mark.unlink(missing_ok=True)
+
+
+def _take_back(services: Services, process_id: str, config: Mapping) -> None:
+    database, resumed_from = services.database, config.get("resumed_from")
+    for weights in database.weights.find(process_id=process_id):
+        if resumed_from:
+            database.weights.update(weights["id"], process_id=resumed_from)
+        else:
+            forget(database.weights, weights["id"])
+            shutil.rmtree(services.storage.weights(weights["id"]).path, ignore_errors=True)
+    for inference in database.inferences.find(process_id=process_id):
+        forget(database.inferences, inference["id"])
+    for dataset in database.datasets.find(check_process_id=process_id):
+        database.datasets.update(dataset["id"], check_process_id=None)

@@ -1,0 +1,208 @@
+"""Processes whose job died or was lost, found without a worker and without waiting: the clock is the test's own."""
+
+import signal
+import threading
+import time
+
+import pytest
+from test_jobs_submission import dataset, projects, request_body
+
+from app.files import write_json
+from app.jobs import processes
+from app.jobs.deaths import reason_of_death
+from app.jobs.queue import JobQueue
+from app.jobs.recovery import Recovery
+from app.jobs.training_start import start_training
+from app.runs.holding import machine_id
+from app.runs.reader import read_state, unfinished_processes
+from app.runs.state import FAILED, FINISHED, QUEUED, STARTED, STOPPED, STOPPING, RunState
+from app.runs.writer import RunWriter, request_stop
+
+__all__ = ["dataset", "projects", "request_body"]
+
+KILLED = signal.SIGKILL  # what os.wait tells of a process that this signal ended
+
+
+class Clock:
+    seconds = 0.0
+
+    def __call__(self):
+        return self.seconds
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def recovery(services, clock):
+    return Recovery(services.storage, services.queue, 2, clock)
+
+
+@pytest.fixture
+def process_id(services, request_body):
+    return start_training(services, request_body)["process_id"]
+
+
+@pytest.fixture
+def run(services, process_id):
+    return services.storage.run(process_id)
+
+
+def set_state(run, **values):
+    write_json(run.state, RunState(**values).to_dict())
+
+
+def lose(services, process_id):
+    services.queue.withdraw("training", process_id)
+
+
+def sweep_for(recovery, clock, seconds):
+    recovery.sweep()
+    clock.seconds += seconds
+    recovery.sweep()
+
+
+def test_a_waiting_process_that_redis_lost_is_queued_again(services, recovery, clock, process_id):
+    lose(services, process_id)
+
+    recovery.sweep()
+    assert services.queue.position("training", process_id) is None  # a worker may have taken it a moment ago
+    clock.seconds += 5
+    recovery.sweep()
+
+    assert services.queue.position("training", process_id) == 1
+
+
+def test_a_started_process_of_this_machine_whose_lock_is_free_waits_again_in_front(
+    services, recovery, clock, process_id, run, request_body
+):
+    other = start_training(services, request_body)["process_id"]
+    lose(services, process_id)
+    set_state(run, state=STARTED, progress=0.4, started_at=1.0, heartbeat=time.time(), machine=machine_id())
+
+    sweep_for(recovery, clock, 3)
+
+    state = read_state(run)
+    assert (state.state, state.interruptions, state.progress) == (QUEUED, 1, 0.4)
+    assert state.line.startswith("Interrupted (1 of at most 2 times): ") and "its last checkpoint" in state.line
+    assert state.line in services.storage.weights(1).log.read_text()
+    sweep_for(recovery, clock, 5)
+    assert [services.queue.position("training", name) for name in (process_id, other)] == [1, 2]
+
+
+@pytest.mark.parametrize("jump", [-86_400, 86_400])
+def test_of_another_machine_silence_tells_whatever_its_clock_says(services, recovery, clock, process_id, run, jump):
+    lose(services, process_id)
+    beat = time.time() + jump
+    set_state(run, state=STARTED, heartbeat=beat, machine="another")
+    sweep_for(recovery, clock, 10)
+    set_state(run, state=STARTED, heartbeat=beat + 5, machine="another")
+    sweep_for(recovery, clock, 10)
+    assert read_state(run).state == STARTED
+
+    clock.seconds += 10
+    recovery.sweep()
+
+    assert read_state(run).state == QUEUED
+
+
+def test_a_job_that_is_suspended_is_not_dead(services, recovery, clock, process_id, run):
+    lose(services, process_id)
+    with RunWriter(run, run.log):
+        sweep_for(recovery, clock, 86_400)
+        assert read_state(run).state == STARTED
+
+
+def test_after_too_many_interruptions_it_is_told_as_failed_with_the_last_reason(recovery, process_id, run):
+    for count in (1, 2):
+        set_state(run, state=STARTED, interruptions=count - 1)
+        recovery.close_dead(process_id, KILLED, is_for_memory=True)
+        assert (read_state(run).state, read_state(run).interruptions) == (QUEUED, count)
+    set_state(run, state=STARTED, interruptions=2)
+
+    recovery.close_dead(process_id, KILLED, is_for_memory=True)
+
+    state = read_state(run)
+    assert state.state == FAILED and "interrupted 3 times" in state.error and "memory was used up" in state.error
+
+
+def test_what_was_to_stop_is_stopped_and_does_not_go_on(recovery, process_id, run):
+    set_state(run, state=STOPPING)
+    request_stop(run)
+
+    recovery.close_dead(process_id, KILLED, is_for_memory=None)
+
+    assert read_state(run).state == STOPPED
+
+
+def test_a_stop_that_was_left_for_a_lost_process_ends_it(services, recovery, clock, process_id, run):
+    lose(services, process_id)
+    request_stop(run)
+
+    sweep_for(recovery, clock, 5)
+
+    assert read_state(run).state == STOPPED and services.queue.position("training", process_id) is None
+
+
+def test_an_ended_process_is_left_alone_and_no_longer_looked_at(services, recovery, process_id, run):
+    lose(services, process_id)
+    set_state(run, state=FINISHED)
+    assert process_id in unfinished_processes(services.storage)
+
+    recovery.close_dead(process_id, KILLED, is_for_memory=None)
+    recovery.sweep()
+
+    assert read_state(run).state == FINISHED
+    assert process_id not in unfinished_processes(services.storage)
+
+
+def test_without_redis_the_states_become_true_all_the_same(services, clock, process_id, run):
+    cut_off = Recovery(services.storage, JobQueue("redis://127.0.0.1:1/0"), 2, clock)
+    set_state(run, state=STARTED, machine=machine_id())
+
+    sweep_for(cut_off, clock, 3)
+
+    assert read_state(run).state == QUEUED
+
+
+def test_of_many_who_find_a_dead_process_one_counts(services, process_id, run):
+    set_state(run, state=STARTED)
+    finders = [Recovery(services.storage, services.queue, 9) for _ in range(8)]
+    threads = [threading.Thread(target=finder.close_dead, args=(process_id, KILLED, None)) for finder in finders]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert (read_state(run).state, read_state(run).interruptions) == (QUEUED, 1)
+
+
+def test_a_stop_needs_no_redis(services, process_id, run):
+    services.queue.hangs_until = time.monotonic() + 60
+
+    assert processes.stop(services, process_id) == "Training stopped"
+
+    assert read_state(run).state == STOPPED
+
+
+def test_a_stop_of_a_running_process_may_be_sent_twice(services, process_id, run):
+    with RunWriter(run, run.log) as writer:
+        assert [processes.stop(services, process_id) for _ in range(2)] == ["Training stopped"] * 2
+        assert writer.should_stop()
+        writer.close(STOPPED, "Stopped")
+
+
+@pytest.mark.parametrize(
+    ("status", "is_for_memory", "words"),
+    [
+        (signal.SIGKILL, True, "the system ended it (signal 9), for memory was used up; lower Batch size"),
+        (signal.SIGKILL, False, "it was killed (signal 9), and not by the system"),
+        (signal.SIGKILL, None, "most likely the machine ran out of memory; lower Batch size"),
+        (signal.SIGSEGV, None, "it crashed (SIGSEGV, signal 11)"),
+        (3 << 8, None, "it ended unexpectedly with exit status 3"),
+    ],
+)
+def test_the_reason_of_a_death_is_told_as_far_as_it_is_known(status, is_for_memory, words):
+    assert words in reason_of_death(status, is_for_memory, "training")
