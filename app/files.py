@@ -2,10 +2,11 @@
 
 import os
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import orjson
 
@@ -24,9 +25,28 @@ def write_atomically(path: Path, content: bytes) -> None:
         StorageUnavailable: naming the file and the system's reason; the file is then still whole and nothing is left
             beside it.
     """
+    with replacing(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Replace the file by what is written here, as `write_atomically` does, for content that memory need not hold.
+
+    An exception leaves the old file as it is.
+
+    Raises:
+        StorageUnavailable: as `write_atomically`.
+    """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}{TEMPORARY_SUFFIX}")
     try:
-        _write_durably(temporary, content, mode=_mode_of(path))
+        mode = _mode_of(path)
+        with temporary.open("xb") as file:
+            if mode is not None:
+                os.fchmod(file.fileno(), mode)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
         temporary.replace(path)
         sync_folder(path.parent)
     except OSError as error:
@@ -97,15 +117,6 @@ def unavailable(path: Path, verb: str, error: OSError) -> StorageUnavailable:
     """Return the error that says that a file cannot be `read`, `written`, ... and why."""
     reason = os.strerror(error.errno) if error.errno else str(error)
     return StorageUnavailable(f"{path} cannot be {verb} ({reason}); give it room and access, then try again.")
-
-
-def _write_durably(path: Path, content: bytes, mode: int | None) -> None:
-    with path.open("xb") as file:
-        if mode is not None:
-            os.fchmod(file.fileno(), mode)
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _mode_of(path: Path) -> int | None:

@@ -1,10 +1,13 @@
 """The contract of `app.training.engine`, run for every engine that is installed."""
 
+import resource
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 
 from app.engines import get_engine, installed_engines
-from app.errors import JobFailure
+from app.errors import JobFailure, StorageUnavailable
 from app.training.config import TrainingConfig
 from app.zoo.architectures import ARCHITECTURES
 
@@ -335,3 +338,28 @@ def test_a_training_that_diverges_ends_with_advice(engine):
 def test_an_unknown_engine_is_refused_with_those_there_are():
     with pytest.raises(JobFailure, match="There is no engine 'keras'; choose one of torch"):
         get_engine("keras")
+
+
+@contextmanager
+def a_disk_with_room_for(size):
+    """Let no file of this process grow beyond the size in bytes, as on a disk that is full then."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@pytest.mark.parametrize("part", [0.01, 0.5, 0.9])
+def test_where_the_disk_is_full_the_weights_saved_before_stay(engine, tmp_path, part):
+    network = engine.build(CLASSIFICATION)
+    path = tmp_path / "weights"
+    network.save_weights(path)
+    before = path.read_bytes()
+
+    with a_disk_with_room_for(int(part * len(before))), pytest.raises(StorageUnavailable, match="cannot be written"):
+        network.save_weights(path)
+
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]

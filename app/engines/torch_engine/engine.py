@@ -5,7 +5,6 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from io import BytesIO
 from pathlib import Path
 from pickle import UnpicklingError
 from zipfile import BadZipFile, ZipFile, is_zipfile
@@ -24,7 +23,7 @@ from app.engines.torch_engine.losses import LOSSES, MULTI_LABEL_LOSSES, activate
 from app.engines.torch_engine.onnx_import import GraphModule
 from app.engines.torch_engine.optimisation import Optimisation
 from app.errors import JobFailure
-from app.files import write_atomically
+from app.files import replacing, write_atomically
 from app.training.config import TrainingConfig
 from app.training.engine import BatchResult, Imported, Wanted
 
@@ -219,6 +218,8 @@ class TorchEngine:
         # cuBLAS is deterministic only with a fixed workspace; it reads this when it is first used.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
+        # Else every new array is first filled with NaN, for those who read what nobody has written: a quarter of a step.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         torch.manual_seed(config.seed)
         devices = find_devices(config)
         if graph is None:
@@ -262,9 +263,12 @@ def memory_errors() -> Iterator[None]:
 
 
 def _save(content: dict, path: Path) -> None:
-    stream = BytesIO()
-    torch.save(content, stream)
-    write_atomically(path, stream.getvalue())
+    with replacing(path) as file:
+        try:
+            torch.save(content, file)
+        except RuntimeError as error:
+            # Where the disk is full, torch complains of its own half-written archive instead.
+            raise (error.__context__ if isinstance(error.__context__, OSError) else error) from None
 
 
 def _load(path: Path) -> dict:
