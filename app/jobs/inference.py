@@ -34,7 +34,7 @@ def _predict(config: dict, writer: RunWriter, storage: StorageLayout, settings: 
     description, images_folder = _images(config, writer)
     indexes = inference_indexes(description)
     writer.log(f"{config['description']}: {len(indexes)} images")
-    network = get_engine(card.engine).build(card, folder.own_graph())
+    network = get_engine(card.engine).build(card.for_one_device(), folder.own_graph())
     unfitting = network.load_weights(folder.best)
     if unfitting:
         raise JobFailure(f"Weights {config['weights_id']} do not fit their model: {', '.join(unfitting)} differ.")

@@ -27,6 +27,7 @@ def check_choices(config: TrainingConfig, description: Description, *, is_fine_t
             "Freeze epochs": _freeze_fault(config, is_fine_tuning=is_fine_tuning),
             "Early stopping patience": _patience_fault(config, description),
             "Class weights": _class_weights_fault(config, description),
+            "Halve batch size": _halving_fault(config),
         }.items()
         if fault
     }
@@ -95,6 +96,12 @@ def _patience_fault(config: TrainingConfig, description: Description) -> str | N
             f"plateau, which takes {PLATEAU_EPOCHS}; give more, or another LR schedule."
         )
     return None
+
+
+def _halving_fault(config: TrainingConfig) -> str | None:
+    if config.halve_batch_size == "no" or not config.is_shared:
+        return None
+    return "several Devices cannot halve a batch that they share; give No and a smaller Batch size, or a single device."
 
 
 def _class_weights_fault(config: TrainingConfig, description: Description) -> str | None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from difflib import get_close_matches
 
 from app.augment import parser
@@ -56,6 +56,16 @@ class TrainingConfig:
     halve_batch_size: str = "no"
     loss_weights: tuple[float, ...] = ()
     batch_parts: int = 1
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several processes or devices share each batch."""
+        return self.devices.startswith(("two_", "four_"))
+
+    def for_one_device(self) -> "TrainingConfig":
+        """Return the config with which the network is computed where nothing is learned: nobody waits for others."""
+        on_one = "cpu" if self.devices in ("cpu", "two_cpus", "four_cpus") else "auto"
+        return replace(self, devices=on_one)
 
     @property
     def output_channels(self) -> int:

@@ -110,6 +110,8 @@ CHOICES = {
         "gpu": Choice(BOTH, ("GPU", "1GPU")),
         "two_gpus": Choice(BOTH, ("2GPUs",)),
         "four_gpus": Choice(BOTH, ("4GPUs",)),
+        "two_cpus": Choice(BOTH, ("2CPUs",)),
+        "four_cpus": Choice(BOTH, ("4CPUs",)),
     },
     "keep_best_by": {
         "metric": Choice(BOTH, ("Metric",)),

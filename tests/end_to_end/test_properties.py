@@ -55,6 +55,24 @@ def test_early_stopping_ends_a_training_and_says_so(client, service, sides, proj
     assert code == 409 and "ended early" in refusal["message"]
 
 
+def test_two_processes_train_what_one_trains(client, service, sides, project):
+    one, two = (
+        client.post("/train", training(sides, project, Epochs=3, Batch_size=4, Devices=devices))
+        for devices in ("CPU", "2CPUs")
+    )
+
+    for answer in (one, two):
+        assert client.wait(answer["process_id"])["process_status"] == "finished"
+
+    for its, ours in zip(rows_of(service, one), rows_of(service, two), strict=True):
+        assert (ours["split"], ours["samples"]) == (its["split"], its["samples"])
+        assert (ours["loss"], ours["categorical_accuracy"]) == (
+            pytest.approx(its["loss"], rel=1e-3),
+            pytest.approx(its["categorical_accuracy"], abs=0.07),  # one of 15 images
+        )
+    assert "2 processes share each batch" in log_of(service, two)
+
+
 def test_gpus_that_are_not_there_end_the_training_with_a_sentence(client, sides, project):
     answer = client.post("/train", training(sides, project, Epochs=1, Devices="4GPUs"))
 

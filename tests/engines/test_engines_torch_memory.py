@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from app.engines.torch_engine.engine import memory_errors
+from app.engines.torch_engine.network import memory_errors
 
 
 def test_used_up_memory_is_told_as_such():

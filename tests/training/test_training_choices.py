@@ -37,6 +37,7 @@ def refusal(description=None, *, is_fine_tuning=False, **values):
         ({"freeze_epochs": 10, "is_fine_tuning": True}, "Freeze epochs: 10 of 10 epochs leave none for the encoder"),
         ({"early_stopping_patience": 5, "lr_schedule": "plateau"}, "Early stopping patience: after 5 epochs"),
         ({"class_weights": "balanced"}, "Class weights: class 'c' has no image in the training split"),
+        ({"devices": "two_gpus", "halve_batch_size": "yes"}, "Halve batch size: several Devices cannot halve a batch"),
         ({"class_weights": "sampler"}, "Class weights: class 'c' has no image in the training split"),
     ],
 )

@@ -95,3 +95,17 @@ def test_a_config_survives_json():
 
     assert TrainingConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
     assert config.output_channels == 1
+
+
+@pytest.mark.parametrize(
+    ("devices", "alone"), [("cpu", "cpu"), ("four_cpus", "cpu"), ("auto", "auto"), ("two_gpus", "auto")]
+)
+def test_where_nothing_is_learned_one_device_computes(devices, alone):
+    config = TrainingConfig(
+        task="segmentation",
+        architecture="unet",
+        classes=("a",),
+        channels=1,
+        **resolve("unet").values | {"devices": devices},
+    )
+    assert config.for_one_device().devices == alone

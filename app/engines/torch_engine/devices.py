@@ -5,14 +5,19 @@ import torch
 from app.errors import JobFailure
 from app.training.config import TrainingConfig
 
-GPU_COUNTS = {"cpu": 0, "gpu": 1, "two_gpus": 2, "four_gpus": 4}
+GPU_COUNTS = {"cpu": 0, "two_cpus": 0, "four_cpus": 0, "gpu": 1, "two_gpus": 2, "four_gpus": 4}
+CPU_PROCESSES = {"two_cpus": 2, "four_cpus": 4}
 
 
 def find_devices(config: TrainingConfig) -> list[torch.device]:
-    """Return the CPU, or as many GPUs as the config wants and there are; by itself it takes one."""
+    """Return the devices for the config: as many GPUs as it wants and there are, by itself one, else the CPU.
+
+    The CPU stands there once for each process that computes on it.
+    """
     found = torch.cuda.device_count()
     wanted = min(found, GPU_COUNTS.get(config.devices, 1))
-    return [torch.device("cuda", index) for index in range(wanted)] or [torch.device("cpu")]
+    on_cpu = [torch.device("cpu")] * CPU_PROCESSES.get(config.devices, 1)
+    return [torch.device("cuda", index) for index in range(wanted)] or on_cpu
 
 
 def half_precision(config: TrainingConfig, device: torch.device) -> torch.dtype | None:
@@ -32,7 +37,11 @@ def advise(config: TrainingConfig) -> list[str]:
     if found < wanted:
         there_is = f"this worker has {found or 'none'}"
         raise JobFailure(f"Devices: {wanted} GPU{'s' * (wanted > 1)} asked for, but {there_is}; choose Auto or CPU.")
-    is_on_cpu = find_devices(config)[0].type == "cpu"
+    devices = find_devices(config)
+    remarks = [f"{len(devices)} processes share each batch"] if len(devices) > 1 else []
+    is_on_cpu = devices[0].type == "cpu"
     if config.precision == "mixed" and is_on_cpu and not torch.cpu._is_avx512_bf16_supported():
-        return ["This processor cannot compute with bfloat16: mixed precision is slower here than Float32 would be"]
-    return []
+        remarks.append(
+            "This processor cannot compute with bfloat16: mixed precision is slower here than Float32 would be"
+        )
+    return remarks

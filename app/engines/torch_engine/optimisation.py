@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from app.engines.torch_engine.onnx_import import GraphModule
+from app.engines.torch_engine.sharing import share_normalisation, sum_gradients
 from app.training.config import TrainingConfig
 from app.zoo.architectures import architecture_of
 
@@ -19,10 +20,22 @@ class Optimisation:
     """The part of a network that changes its parameters."""
 
     def __init__(
-        self, module: nn.Module, config: TrainingConfig, device: torch.device, half_precision: torch.dtype | None
+        self,
+        module: nn.Module,
+        config: TrainingConfig,
+        device: torch.device,
+        half_precision: torch.dtype | None,
+        *,
+        is_shared: bool = False,
     ):
-        """Take the module, and the type in which mixed precision computes; None without it."""
+        """Take the module, and the type in which mixed precision computes; None without it.
+
+        A shared module is that of several processes, which make each step together.
+        """
         self._module = module
+        self._is_shared = is_shared
+        if is_shared:
+            share_normalisation(module)
         self._encoder = architecture_of(config.architecture).encoder
         self._frozen_modules: list[nn.Module] = []
         build, options = OPTIMIZERS[config.optimizer]
@@ -68,6 +81,8 @@ class Optimisation:
 
     def step(self) -> None:
         """Change the parameters by the gradients that wait."""
+        if self._is_shared:
+            sum_gradients(self._module.parameters())
         self._scaler.step(self._optimizer)
         self._scaler.update()
         self._optimizer.zero_grad(set_to_none=True)
