@@ -1,5 +1,7 @@
 """The commands `dht token`: who may use the service over the network."""
 
+import os
+
 import click
 
 from app.settings import Settings
@@ -27,6 +29,7 @@ def create(name: str, days: int | None) -> None:
     from app.access.tokens import stored_tokens
 
     click.echo(stored_tokens(Settings.from_environment()).create(name, days))
+    _note("create", name)
     click.echo("This is shown only now. Send it as the header  Authorization: Bearer <token>", err=True)
 
 
@@ -53,6 +56,16 @@ def revoke(name: str) -> None:
 
     tokens = stored_tokens(Settings.from_environment())
     tokens.revoke(name)
+    _note("revoke", name)
     click.echo(f"Revoked {name}.")
     if not tokens.exist():
         click.echo("No token is left: the service answers its own machine only, and everyone there.", err=True)
+
+
+def _note(verb: str, name: str) -> None:
+    """Leave a line where those of the requests are."""
+    from app.access.audit_log import AuditLog
+    from app.runs.layout import StorageLayout
+
+    log = AuditLog(StorageLayout(Settings.from_environment().storage_dir).audit_log)
+    log.write(who=f"user {os.getuid()}", method="dht token", path=verb, id=name)

@@ -59,6 +59,8 @@ def test_tokens_are_made_listed_and_revoked(tmp_path, monkeypatch):
     assert run("revoke", "anna").output == "Revoked anna.\n" and "anna" not in run("list").output
     assert run("revoke", "anna").output.startswith("Error: There is no token 'anna'")
     assert "No token is left" in run("revoke", "ben").output
+    audited = (tmp_path / "storage" / "audit.log").read_text()
+    assert audited.count("dht token") == 4 and "anna" in audited and token.stdout.strip() not in audited
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["serve", "--help"], ["token", "--help"]])
