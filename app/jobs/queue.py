@@ -1,7 +1,7 @@
 """Jobs in Redis, by RQ: enqueued by dotted name with the process id as job id, serialised as JSON."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import wraps
 
@@ -25,8 +25,8 @@ FUNCTIONS = {
     CHECK: "app.jobs.dataset_check.run",
 }
 # A check waits where the short jobs wait, not behind a training of two days.
-QUEUES = {TRAINING: "training", INFERENCE: "inference", CHECK: "inference"}
-QUEUE_NAMES = tuple(dict.fromkeys(QUEUES.values()))
+QUEUES = {TRAINING: ("training", "training-gpu"), INFERENCE: ("inference",), CHECK: ("inference",)}
+QUEUE_NAMES = tuple(dict.fromkeys(name for names in QUEUES.values() for name in names))
 
 CONNECT_SECONDS = 3
 ANSWER_SECONDS = 3
@@ -60,6 +60,11 @@ def connect(url: str) -> Redis:
     return Redis.from_url(url, socket_connect_timeout=CONNECT_SECONDS, socket_timeout=ANSWER_SECONDS)
 
 
+def wants_gpu(run_config: Mapping) -> bool:
+    """Tell whether a process asks for GPUs, and not for what there is."""
+    return "gpu" in run_config.get("training", {}).get("devices", "")
+
+
 class JobQueue:
     """The queues, by the kind of the job. Every method raises QueueUnavailable when Redis cannot be reached."""
 
@@ -78,13 +83,16 @@ class JobQueue:
         same_storage.claim(self._connection, storage_id)
 
     @_reaching_redis
-    def enqueue(self, name: str, process_id: str, description: str, *, at_front: bool = False) -> None:
+    def enqueue(
+        self, name: str, process_id: str, description: str, *, at_front: bool = False, wants_gpu: bool = False
+    ) -> None:
         """Queue the job of a process, with a description that a person understands in `rq info`.
 
-        What Redis still holds of it from a worker that died is forgotten.
+        One that wants GPUs waits for the workers that serve these, if there are any. What Redis still holds of the job
+        from a worker that died is forgotten.
         """
         self._forget(name, process_id)
-        self._queue(name).enqueue(
+        self._fitting_queue(name, wants_gpu).enqueue(
             FUNCTIONS[name],
             process_id,
             job_id=process_id,
@@ -98,7 +106,7 @@ class JobQueue:
     @_reaching_redis
     def withdraw(self, name: str, process_id: str) -> bool:
         """Take a waiting job off its queue; tell whether it was still there, so no worker will run it."""
-        is_waiting = self._connection.lrem(self._queue(name).key, 0, process_id) > 0
+        is_waiting = sum(self._connection.lrem(queue.key, 0, process_id) for queue in self._queues(name)) > 0
         if is_waiting:
             self._forget(name, process_id)
         return is_waiting
@@ -106,27 +114,37 @@ class JobQueue:
     @_reaching_redis
     def waiting(self) -> set[str]:
         """Return the process ids of all jobs that wait."""
-        return {process_id for name in QUEUES for process_id in self._queue(name).get_job_ids()}
+        return {process_id for name in QUEUES for queue in self._queues(name) for process_id in queue.get_job_ids()}
 
     @_reaching_redis
     def position(self, name: str, process_id: str) -> int | None:
         """Return the place in the queue, 1 for the next one; None for a job that does not wait."""
-        position = self._connection.lpos(self._queue(name).key, process_id)
-        return position + 1 if isinstance(position, int) else None
+        positions = [self._connection.lpos(queue.key, process_id) for queue in self._queues(name)]
+        return next((position + 1 for position in positions if isinstance(position, int)), None)
 
     def _forget(self, name: str, process_id: str) -> None:
         """Remove what RQ knows of a job, executions included: a later clean-up would fail the job for those."""
-        queue = self._queue(name)
-        registry = queue.started_job_registry
-        for job_id, execution_id in registry.get_job_and_execution_ids(cleanup=False):
-            if job_id == process_id:
-                self._connection.zrem(registry.key, f"{job_id}:{execution_id}")
-        self._connection.lrem(queue.intermediate_queue_key, 0, process_id)
+        for queue in self._queues(name):
+            registry = queue.started_job_registry
+            for job_id, execution_id in registry.get_job_and_execution_ids(cleanup=False):
+                if job_id == process_id:
+                    self._connection.zrem(registry.key, f"{job_id}:{execution_id}")
+            self._connection.lrem(queue.intermediate_queue_key, 0, process_id)
         with suppress(NoSuchJobError):
             self._job(process_id).delete()
 
-    def _queue(self, name: str) -> Queue:
-        return Queue(QUEUES[name], connection=self._connection, serializer=JSONSerializer)
+    def _queues(self, name: str) -> list[Queue]:
+        """Return the queues in which a job of this kind may wait, the ordinary one first."""
+        return [Queue(queue, connection=self._connection, serializer=JSONSerializer) for queue in QUEUES[name]]
+
+    def _fitting_queue(self, name: str, wants_gpu: bool) -> Queue:
+        ordinary, *others = self._queues(name)
+        return next((queue for queue in others if wants_gpu and self._is_served(queue)), ordinary)
+
+    def _is_served(self, queue: Queue) -> bool:
+        """Tell whether a worker serves the queue; one that was killed is forgotten after a minute."""
+        keys = self._connection.smembers(f"rq:workers:{queue.name}")
+        return bool(keys) and bool(self._connection.exists(*keys))
 
     def _job(self, process_id: str) -> Job:
         return Job.fetch(process_id, connection=self._connection, serializer=JSONSerializer)

@@ -134,7 +134,13 @@ class Recovery:
                     return read_state(run)
             if state.state == QUEUED:
                 had_begun = state.started_at is not None
-                self._jobs.enqueue(config["type"], process_id, config["description"], at_front=had_begun)
+                self._jobs.enqueue(
+                    config["type"],
+                    process_id,
+                    config["description"],
+                    at_front=had_begun,
+                    wants_gpu=queue.wants_gpu(config),
+                )
         return state
 
     def _patience(self, state: RunState) -> float:

@@ -15,7 +15,7 @@ from app.jobs.queue import QUEUE_NAMES, connect
 ANSWER_SECONDS = 0.05
 GLANCE_SECONDS = 0.005  # for a question that has been open for longer already
 REMEMBERED_SECONDS = 5.0  # on a busy machine a healthy Redis may take longer to answer than anybody waits here
-ALIVE_SECONDS = 120  # a worker tells of itself every 45 seconds
+ALIVE_SECONDS = 30  # a worker tells of itself every 3 seconds
 REGISTRIES = {"started": "wip", "finished": "finished", "failed": "failed"}
 WORKER_FIELDS = ("queues", "hostname", "pid", "birth", "last_heartbeat", "state", "current_job")
 
@@ -91,7 +91,7 @@ def _shown(worker: dict[str, Any]) -> dict:
 
 
 def _is_alive(worker: dict[str, Any]) -> bool:
-    """Tell whether a worker lives: one that was killed stays in Redis for two minutes."""
+    """Tell whether a worker lives: one that was killed stays in Redis for a minute."""
     if not worker["queues"] or not worker["last_heartbeat"]:
         return False
     heard = datetime.fromisoformat(worker["last_heartbeat"])

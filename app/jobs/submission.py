@@ -48,7 +48,9 @@ def submit(
             store(process_id)
             queue_run(run)
         services.queue.claim(make_identity(services.storage.root))
-        services.queue.enqueue(run_config["type"], process_id, run_config["description"])
+        services.queue.enqueue(
+            run_config["type"], process_id, run_config["description"], wants_gpu=queue.wants_gpu(run_config)
+        )
     except BaseException:
         undo(process_id)
         shutil.rmtree(run.path, ignore_errors=True)

@@ -119,3 +119,20 @@ def test_without_the_extra_the_answer_says_how_to_get_it(client, monkeypatch):
     answer = client.get("/metrics")
     assert_error(answer, 501)
     assert "pip install" in answer.json["message"]
+
+
+def test_a_training_for_gpus_waits_for_them_where_a_worker_has_some(client, settings, project, dataset):
+    body = {"project_id": project["id"], "model_id": 1, "dataset_id": dataset["id"]}
+    with Redis.from_url(settings.redis_url) as redis:
+        redis.sadd("rq:workers:training-gpu", "rq:worker:gone")
+        redis.set("rq:worker:gone", "here")
+        for devices in ("GPU", "Auto"):
+            properties = [{"name": "Devices", "value": devices}]
+            assert client.post("/backend/train", json=body | {"properties": properties}).status_code == 201
+        redis.delete("rq:worker:gone")
+
+    answer = client.get("/backend/health").json
+
+    waiting = {queue["name"]: queue["waiting"] for queue in answer["queues"]}
+    assert (waiting["training"], waiting["training-gpu"]) == (1, 1)
+    assert any("worker.py training-gpu" in problem for problem in answer["problems"])

@@ -1,9 +1,10 @@
 import socket
 
 import pytest
+from redis import Redis
 
 from app.errors import QueueUnavailable
-from app.jobs.queue import JobQueue
+from app.jobs.queue import JobQueue, wants_gpu
 
 PROCESS_ID = "63ad58f4-cfaa-4edd-8600-e6c3f99bd87e"
 
@@ -44,3 +45,33 @@ def test_a_redis_that_hangs_is_waited_for_once_and_not_by_every_request():
             silent.accept()
 
     assert tried >= 1
+
+
+def test_who_wants_gpus_waits_for_the_workers_that_serve_them_if_there_are_any(redis_url):
+    queue = JobQueue(redis_url)
+    first, second, third = (PROCESS_ID.replace("6", digit) for digit in "789")
+
+    def waiting(name):
+        with Redis.from_url(redis_url) as redis:
+            return [key.decode() for key in redis.lrange(f"rq:queue:{name}", 0, -1)]
+
+    queue.enqueue("training", first, "nobody has GPUs", wants_gpu=True)
+    with Redis.from_url(redis_url) as redis:
+        redis.sadd("rq:workers:training-gpu", "rq:worker:killed", "rq:worker:a")
+        redis.hset("rq:worker:a", "queues", "training-gpu,training")
+    queue.enqueue("training", second, "one has", wants_gpu=True)
+    queue.enqueue("training", third, "this one needs none")
+
+    assert (waiting("training"), waiting("training-gpu")) == ([first, third], [second])
+    assert queue.waiting() == {first, second, third}
+    assert [queue.position("training", one) for one in (first, second, third)] == [1, 1, 2]
+    assert queue.withdraw("training", second) and not queue.withdraw("training", second)
+    assert queue.position("training", second) is None
+
+
+@pytest.mark.parametrize(
+    ("devices", "is_gpu"), [("auto", False), ("cpu", False), ("gpu", True), ("two_gpus", True), ("four_gpus", True)]
+)
+def test_only_gpus_asked_for_by_name_are_wanted(devices, is_gpu):
+    assert wants_gpu({"type": "training", "training": {"devices": devices}}) == is_gpu
+    assert not wants_gpu({"type": "inference"})
