@@ -110,6 +110,8 @@ def _learn(task: _Task) -> Outcome:
     position = _resumed(task, network)
     if position is None and task.config["initial_weights_id"] is not None:
         _load_initial(task, network)
+    if position is None and config.pretrained != "none":
+        _load_pretrained(task, network)
     copies = LocalCopies(writer.run.inputs, task.settings, fetched_folder(task.config["dataset"]))
     largest, rule = task.settings.max_image_pixels, mask_rule_of(task.report)
     reader = SampleReader(dataset.description, dataset.folder, config, copies, largest, rule)
@@ -180,6 +182,23 @@ def _load_initial(task: _Task, network: Network) -> None:
     task.writer.log(f"Started from weights {weights_id}; drawn anew: {', '.join(layers) or 'nothing'}{why}")
     if config.freeze_epochs:
         task.writer.log(f"The encoder stays as it is for the first {config.freeze_epochs} epochs")
+    task.config["replaced_layers"] = layers
+    write_json(task.writer.run.config, task.config)
+
+
+def _load_pretrained(task: _Task, network: Network) -> None:
+    """Load what others have trained; what is not in it stays as it was drawn.
+
+    Raises:
+        JobFailure: when it is not there any more, or of another model.
+    """
+    config = task.training_config
+    path = task.storage.pretrained(config.architecture) if config.pretrained == "file" else None
+    if config.pretrained == "file" and path is None:
+        raise JobFailure(f"The file of pretrained weights for {config.architecture} is not there any more.")
+    layers = sorted({_layer_of(name) for name in network.load_pretrained(path)})
+    origin = path.name if path else "the library's weights"
+    task.writer.log(f"Started from {origin}; drawn anew: {', '.join(layers) or 'nothing'}")
     task.config["replaced_layers"] = layers
     write_json(task.writer.run.config, task.config)
 

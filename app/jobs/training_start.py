@@ -25,9 +25,10 @@ from app.jobs.request_checks import (
 from app.jobs.services import Services
 from app.jobs.submission import forget, show_in_project, submit
 from app.jobs.weights_detail import uploaded_origin
+from app.runs.layout import PRETRAINED_SUFFIXES
 from app.training.choices import balanced_weights, check_choices
 from app.training.config import TrainingConfig, resolve_properties
-from app.zoo.architectures import SEGMENTATION, architecture_of
+from app.zoo.architectures import IN_LIBRARY, SEGMENTATION, architecture_of
 from app.zoo.properties import RULES, property_key
 
 LONGEST_WEIGHTS_NAME = 200
@@ -116,7 +117,8 @@ def _resolved(
     )
     _check_sizes(config, trained)
     _check_test_augmentations(config)
-    check_choices(config, description, is_fine_tuning=trained is not None)
+    _check_pretrained(services, config, trained)
+    check_choices(config, description, is_fine_tuning=trained is not None or config.pretrained != "none")
     if config.class_weights == "balanced":
         config = replace(config, loss_weights=balanced_weights(description.class_counts("training")))
     return config, resolved.texts
@@ -151,6 +153,20 @@ def _initial_weights(services: Services, weights_id: int | None, model: Mapping)
             "weights_id", f"Weights {weights_id} are of model {weights['model_id']}, not of model {model['id']}."
         )
     return weights
+
+
+def _check_pretrained(services: Services, config: TrainingConfig, trained: TrainingConfig | None) -> None:
+    """Refuse pretrained weights that are not there."""
+    fault, name = None, config.architecture
+    if config.pretrained != "none" and trained is not None:
+        fault = "the training starts from weights_id already; give None, or leave weights_id out."
+    elif config.pretrained == "library" and name not in IN_LIBRARY:
+        fault = f"the library has weights for {' and '.join(IN_LIBRARY)} only; place a file, or give None."
+    elif config.pretrained == "file" and services.storage.pretrained(name) is None:
+        names = " or ".join(name + suffix for suffix in PRETRAINED_SUFFIXES)
+        fault = f"there is no file for this model; place one as weights/pretrained/{names} in the storage folder."
+    if fault:
+        raise InvalidInput.at("Pretrained", f"Pretrained: {fault}")
 
 
 def _check_begins_somewhere(model: Mapping, trained: TrainingConfig | None) -> None:

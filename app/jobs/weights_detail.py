@@ -11,7 +11,7 @@ from app.runs.reader import read_config
 def detailed(services: Services, record: dict) -> dict:
     """Return the record of weights with `replaced_layers` and `onnx_export`."""
     run = services.storage.run(record.get("process_id") or "")
-    config = read_config(run) if run and record.get("pretrained_on") else None
+    config = read_config(run) if run else None
     export = export_report(services.storage.weights(record["id"]))
     return record | {"replaced_layers": (config or {}).get("replaced_layers"), "onnx_export": export}
 

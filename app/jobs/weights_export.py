@@ -59,10 +59,13 @@ def _export(folder: WeightsFolder, card: Mapping, facts: Mapping, images: Iterab
     if unfitting := network.load_weights(folder.best):
         raise JobFailure(f"The weights do not fit their model: {', '.join(unfitting)} differ.")
     network.export_onnx(folder.onnx, metadata(card, config, facts))
-    return _compared(engine, network, folder.onnx, images if images is not None else [_noise(config)])
+    is_sum_one = config.output_channels > 1 and not config.is_multi_label
+    return _compared(engine, network, folder.onnx, images if images is not None else [_noise(config)], is_sum_one)
 
 
-def _compared(engine: Engine, network: Network, path: Path, images: Iterable[np.ndarray]) -> dict:
+def _compared(
+    engine: Engine, network: Network, path: Path, images: Iterable[np.ndarray], is_sum_one: bool = True
+) -> dict:
     """Return the largest difference between the engine and the exported file, and of how many images it is.
 
     Raises:
@@ -75,7 +78,9 @@ def _compared(engine: Engine, network: Network, path: Path, images: Iterable[np.
         if found.shape != expected.shape:
             raise JobFailure(f"The exported file gives {found.shape} for {expected.shape}, so it is not offered.")
         difference = max(difference, float(np.abs(found - expected).max()))
-        largest = max(largest, float(np.abs(expected).max()))
+        largest = max(largest, float(expected.max()))
+        if not is_sum_one:  # the class that is not there has a probability as well, of 1 less this one
+            largest = max(largest, 1 - float(expected.min()))
         count += len(batch)
     relative = difference / largest if largest else difference
     if not relative <= LARGEST_DIFFERENCE:  # a difference that is no number is too large as well

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROCESS_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+PRETRAINED_SUFFIXES = (".pth", ".pt", ".onnx")
 
 
 def unfinished_folder(root: Path) -> Path:
@@ -168,6 +169,11 @@ class StorageLayout:
     @property
     def all_weights(self) -> Path:
         return self.root / "weights"
+
+    def pretrained(self, architecture: str) -> Path | None:
+        """Return the file of weights that somebody placed here for an architecture; None if there is none."""
+        places = [self.all_weights / "pretrained" / f"{architecture}{suffix}" for suffix in PRETRAINED_SUFFIXES]
+        return next((place for place in places if place.is_file()), None)
 
     def weights(self, weights_id: int) -> WeightsFolder:
         """Return the folder of these weights."""

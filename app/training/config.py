@@ -54,6 +54,7 @@ class TrainingConfig:
     freeze_epochs: int = 0
     keep_best_by: str = "metric"
     halve_batch_size: str = "no"
+    pretrained: str = "none"
     loss_weights: tuple[float, ...] = ()
     batch_parts: int = 1
 

@@ -132,6 +132,16 @@ class Network(Protocol):
             JobFailure: when the file cannot be read as this engine's weights.
         """
 
+    def load_pretrained(self, path: Path | None) -> Sequence[str]:
+        """Load what others have trained for the architecture; return the names of the parameters that are not in it.
+
+        Args:
+            path: a file; None downloads what the engine's library offers.
+
+        Raises:
+            JobFailure: when that cannot be read or downloaded, or is of another architecture.
+        """
+
     def export_onnx(self, path: Path, metadata: Mapping[str, str]) -> None:
         """Write the network as an ONNX file from images to probabilities, with this metadata; whole or not at all."""
 

@@ -127,6 +127,9 @@ ARCHITECTURES = {
     ),
 }
 
+# Whose weights of ImageNet the engine's library can download.
+IN_LIBRARY = ("densenet121", "efficientnet_b0")
+
 # What uploaded networks are: their layers are in their own file, which fits one input size.
 UPLOADED = {
     f"onnx_{task}": Architecture(task, 1, 4096, (), "an uploaded ONNX file", is_size_fixed=True)

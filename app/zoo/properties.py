@@ -57,6 +57,7 @@ RULES = {
     "freeze epochs": Rule("freeze_epochs", minimum=0, maximum=100_000),
     "keep best by": Rule("keep_best_by", choices="keep_best_by"),
     "halve batch size": Rule("halve_batch_size", choices="answer"),
+    "pretrained": Rule("pretrained", choices="pretrained"),
 }
 
 NAME_SYNONYMS = {
@@ -116,6 +117,11 @@ CHOICES = {
     "keep_best_by": {
         "metric": Choice(BOTH, ("Metric",)),
         "loss": Choice(BOTH, ("Loss",)),
+    },
+    "pretrained": {
+        "none": Choice(BOTH, ("None",)),
+        "file": Choice(BOTH, ("File",)),
+        "library": Choice(BOTH, ("Library",)),
     },
     "answer": {
         "no": Choice(BOTH, ("No", "false")),

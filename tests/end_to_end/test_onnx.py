@@ -164,3 +164,22 @@ def test_a_file_that_cannot_be_used_is_refused_and_nothing_is_stored(client, ser
         assert status == 422 and answer["errors"]["file"] == [answer["message"]]
     assert sorted((service.storage / "weights").iterdir()) == before
     assert len(client.get(f"/weights?model_id={family['id']}")) == 3
+
+
+def test_a_training_begins_with_a_file_that_somebody_placed(client, service, downloaded, sides, project):
+    body = training(sides, project, Epochs="1", Pretrained="File")
+    status, refusal = client.send("POST", "/train", body)
+    assert status == 422 and "place one as weights/pretrained/lenet.pth" in refusal["errors"]["Pretrained"][0]
+    folder = service.storage / "weights" / "pretrained"
+    folder.mkdir()
+    (folder / "lenet.onnx").write_bytes(downloaded.data)
+
+    answer = client.post("/train", body)
+
+    assert client.wait(answer["process_id"])["process_status"] == "finished"
+    record = client.get(f"/weights/{answer['weight_id']}")
+    assert record["replaced_layers"] == [] and record["pretrained_on"] is None
+    assert "Started from lenet.onnx; drawn anew: nothing" in Path(record["logfile"]).read_text()
+    assert client.send("POST", "/train", body | {"weights_id": answer["weight_id"]})[0] == 422
+    library = training(sides, project, Pretrained="Library")
+    assert "densenet121 and efficientnet_b0 only" in client.send("POST", "/train", library)[1]["message"]

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from app.engines import get_engine
 from app.errors import JobFailure
@@ -65,6 +66,21 @@ def test_a_file_that_computes_other_numbers_is_an_error(folder, tmp_path):
 
     with pytest.raises(JobFailure, match="computes other numbers than the service"):
         _compared(engine, engine.build(CONFIG), tmp_path / "other.onnx", [IMAGES])
+
+
+def test_a_class_that_is_never_seen_is_compared_by_the_probability_of_its_absence(tmp_path):
+    """Two programs round 1e-9 differently; that is no difference of a probability."""
+    config = replace(CONFIG, is_multi_label=True, loss="binary_cross_entropy")
+    folder = WeightsFolder(tmp_path)
+    save(folder, config)
+    content = torch.load(folder.best, weights_only=True)
+    bias = [name for name in content["weights"] if name.endswith("bias")][-1]
+    content["weights"][bias] -= 20
+    torch.save(content, folder.best)
+
+    report = export_weights(folder, FACTS, [IMAGES])
+
+    assert report["relative_difference"] == pytest.approx(report["largest_difference"], rel=1e-3)
 
 
 def test_weights_that_cannot_be_exported_leave_the_reason_and_no_file(folder):

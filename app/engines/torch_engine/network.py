@@ -15,7 +15,7 @@ import torch._dynamo  # the first optimizer imports it: two seconds of every job
 from onnx import ModelProto
 from torch import Tensor, nn
 
-from app.engines.torch_engine import architectures, onnx_export, onnx_graph, onnx_head
+from app.engines.torch_engine import architectures, onnx_export, onnx_graph, onnx_head, pretrained
 from app.engines.torch_engine.devices import half_precision
 from app.engines.torch_engine.losses import LOSSES, MULTI_LABEL_LOSSES, activate, one_hot
 from app.engines.torch_engine.onnx_import import GraphModule
@@ -142,6 +142,12 @@ class TorchNetwork:
         fitting = {name: value for name, value in stored.items() if name in own and own[name].shape == value.shape}
         self._module.load_state_dict(own | fitting)
         return sorted(own.keys() - fitting.keys())
+
+    def load_pretrained(self, path: Path | None) -> Sequence[str]:
+        """Load what others have trained, from a file or by MONAI's own loader."""
+        architecture = self._config.architecture
+        stored = pretrained.from_library(architecture) if path is None else pretrained.read(path, _load)
+        return pretrained.load(self._module, architecture, stored)
 
     def export_onnx(self, path: Path, metadata: Mapping[str, str]) -> None:
         """Write the network as an ONNX file, whole or not at all."""

@@ -94,6 +94,10 @@ class SharedNetwork:
         """Load the parameters that fit by name and shape; return the names of the others."""
         return self._everywhere("load_weights", path)[0]
 
+    def load_pretrained(self, path: Path | None) -> Sequence[str]:
+        """Load what others have trained; return the names of the parameters that are not in it."""
+        return self._everywhere("load_pretrained", path)[0]
+
     def export_onnx(self, path: Path, metadata: Mapping[str, str]) -> None:
         """Write the network as an ONNX file, whole or not at all."""
         self._own.export_onnx(path, metadata)
