@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from app.datasets.description import Description
 from app.errors import InvalidInput
 from app.training.config import TrainingConfig
-from app.training.schedule import PLATEAU_EPOCHS
+from app.training.schedule import PLATEAU_EPOCHS, earliest_reduction
 from app.zoo.architectures import SEGMENTATION
 
 
@@ -65,6 +65,10 @@ def remarks(config: TrainingConfig, sample_count: int) -> list[str]:
         found.append(
             f"Early stopping patience {config.early_stopping_patience} cannot end a training of {config.epochs} epochs"
         )
+    if config.epochs <= earliest_reduction(config):
+        found.append(f"{config.epochs} epochs end before the LR schedule reduces the rate: it is as good as Constant")
+    if config.halve_batch_size == "yes" and config.batch_size == 1:
+        found.append("Halve batch size has nothing to halve in batches of one image")
     return found
 
 

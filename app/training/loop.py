@@ -97,7 +97,8 @@ def train(
     """
     loaders = {TRAINING: training} | ({VALIDATION: validation} if validation else {})
     position = position or Position()
-    pace = Pace({split: loader.sample_count for split, loader in loaders.items()}, config.epochs)
+    sample_counts = {split: loader.sample_count for split, loader in loaders.items()}
+    pace = Pace(sample_counts, config.epochs, network.parameter_count)
     run = _Run(network, loaders, config, recorder, should_stop, position, pace)
     while position.epoch <= config.epochs and not _has_stalled(position, config):
         scores = _run_epoch(run)

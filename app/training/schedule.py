@@ -40,6 +40,15 @@ def is_plateau(config: TrainingConfig, epoch: int, best_epoch: int, dropped_at: 
     return epoch - max(best_epoch, dropped_at, config.warmup_epochs) >= PLATEAU_EPOCHS
 
 
+def earliest_reduction(config: TrainingConfig) -> int:
+    """Return the epoch after which `Step` or `ReduceOnPlateau` may reduce the rate for the first time; 0 for others."""
+    if config.lr_schedule == "plateau":
+        return max(1, config.warmup_epochs) + PLATEAU_EPOCHS
+    if config.lr_schedule == "step":
+        return config.warmup_epochs - (config.warmup_epochs - config.epochs) // STEPS  # rounded up
+    return 0
+
+
 def _factor(config: TrainingConfig, epochs_done: float, drops: int) -> float:
     """Return what is left of the rate, after this many epochs since the warm-up."""
     part = epochs_done / (config.epochs - config.warmup_epochs)

@@ -84,6 +84,9 @@ def test_balanced_weights_are_those_of_scikit_learn():
         ({"batch_size": 7}, "Batch size 7 is more than the 6 images"),
         ({"batch_size": 3, "gradient_accumulation": 3}, "3 batches of 3 are more than the 6 images"),
         ({"early_stopping_patience": 8, "epochs": 8}, "cannot end a training of 8 epochs"),
+        ({"lr_schedule": "plateau", "epochs": 6}, "6 epochs end before the LR schedule reduces the rate"),
+        ({"lr_schedule": "step", "epochs": 3, "warmup_epochs": 2}, "3 epochs end before"),
+        ({"halve_batch_size": "yes", "batch_size": 1}, "nothing to halve"),
     ],
 )
 def test_what_is_odd_is_told(values, words):
@@ -93,3 +96,5 @@ def test_what_is_odd_is_told(values, words):
 
 def test_nothing_is_told_of_what_is_usual():
     assert remarks(config_for(batch_size=2, gradient_accumulation=3), 6) == []
+    assert remarks(config_for(batch_size=2, halve_batch_size="yes", lr_schedule="step", epochs=2), 6) == []
+    assert remarks(config_for(batch_size=2, lr_schedule="plateau", epochs=7), 6) == []

@@ -1,6 +1,5 @@
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from test_training_loading import config_for, folder, loader_for
 
@@ -132,7 +131,7 @@ def test_the_progress_line_says_all_that_a_person_wants(folder):
     assert fraction == pytest.approx(7 / 33) and eta_seconds > 0
     fractions = [fraction for _, fraction, _ in notes.lines]
     assert fractions == sorted(fractions) and fractions[-1] == 1
-    assert np.isclose(notes.lines[-1][2], 0)
+    assert notes.lines[-1][2] > 0  # the last weights are still to be saved
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (41.4, "0:41"), (3599.6, "1:00:00"), (7325, "2:02:05")])

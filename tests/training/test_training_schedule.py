@@ -7,7 +7,7 @@ import torch
 from test_training_loading import config_for
 from torch.optim import lr_scheduler
 
-from app.training.schedule import PLATEAU_EPOCHS, PLATEAU_FACTOR, is_plateau, learning_rate
+from app.training.schedule import PLATEAU_EPOCHS, PLATEAU_FACTOR, earliest_reduction, is_plateau, learning_rate
 
 EPOCHS, STEPS = 9, 4
 
@@ -104,3 +104,20 @@ def test_a_plateau_is_that_of_pytorch():
 
 def test_without_that_schedule_there_is_no_plateau():
     assert not is_plateau(config_for(epochs=50), 40, 1, 0)
+
+
+@pytest.mark.parametrize("epochs", range(1, 12))
+@pytest.mark.parametrize("warm_up", [0, 2])
+def test_the_earliest_reduction_is_the_one_that_comes(epochs, warm_up):
+    config = config_for(epochs=epochs + warm_up, learning_rate=0.2, lr_schedule="step", warmup_epochs=warm_up)
+    reduced = [epoch for epoch in range(1, config.epochs + 1) if learning_rate(config, epoch, 3, 4, 0) < 0.19]
+
+    after = [epoch - 1 for epoch in reduced if epoch > warm_up] or [config.epochs]
+
+    assert earliest_reduction(config) == after[0]
+
+
+def test_the_earliest_plateau_comes_when_no_epoch_is_better_than_the_first():
+    config = config_for(epochs=20, lr_schedule="plateau")
+    assert not is_plateau(config, earliest_reduction(config) - 1, 1, 0)
+    assert is_plateau(config, earliest_reduction(config), 1, 0)
