@@ -194,13 +194,16 @@ LENET = {
     "Learning rate": 0.002, "Epochs": 20, "Batch size": 32, "Training augmentations": "AugRotate angle=[-10,10]",
     "Input height": 28, "Input width": 28,
 }  # fmt: skip
+# Chosen by accuracy and loss on the validation split, seeds 11 and 12, before the test split was looked at with it.
+BENT = "SequentialAugmentationContainer AugRotate angle=[-15,15] AugElasticTransform alpha=[10,30] sigma=[4,5] end"
+LENET_MNIST = LENET | {"Epochs": 40, "LR schedule": "Cosine", "Training augmentations": BENT}
 U_NET = {
     "Learning rate": 0.001, "Epochs": 20, "Batch size": 8, "Input height": 64, "Input width": 64, "Metric": "Dice",
     "Training augmentations": "SequentialAugmentationContainer AugMirror p=0.5 AugFlip p=0.5 end",
 }  # fmt: skip
 CASES = (
     Case("digits", "LeNet", 1, "accuracy", 0.985, digits, ("SVC", support_vectors), LENET),
-    Case("MNIST 5k", "LeNet", 1, "accuracy", 0.975, mnist, ("SVC", support_vectors), LENET),
+    Case("MNIST 5k", "LeNet", 1, "accuracy", 0.975, mnist, ("SVC", support_vectors), LENET_MNIST),
     Case("nuclei", "U-Net", 2, "Dice", None, nuclei, ("Otsu", otsu), U_NET),
 )
 

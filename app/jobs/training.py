@@ -14,6 +14,7 @@ from app.jobs.dataset_images import fetched_folder
 from app.jobs.dataset_soundness import sound_report
 from app.jobs.datasets import OpenedDataset, open_dataset
 from app.jobs.lifecycle import run_job
+from app.jobs.memory import release_memory
 from app.jobs.training_recorder import TrainingRecorder
 from app.jobs.weights_detail import facts_of
 from app.jobs.weights_export import dataset_images, export_weights
@@ -29,6 +30,11 @@ from app.training.loading import Loader, SampleReader
 from app.training.loop import Outcome, train
 from app.training.position import Position
 from app.training.remote import LocalCopies
+
+NO_ROOM = (
+    "The memory of this machine does not suffice for a single image of this size; "
+    "lower Input height and Input width, choose a smaller model, or end other programs."
+)
 
 
 def run(process_id: str) -> None:
@@ -83,15 +89,19 @@ def _attempt(task: _Task) -> Outcome | None:
     """Train from the last checkpoint on; None if memory did not suffice, and the next attempt will need less.
 
     Raises:
-        MemoryError: when batches must not, or cannot, be computed in smaller parts.
+        MemoryError: when batches must not be computed in smaller parts.
+        JobFailure: when they cannot be, for not even one image fits.
     """
     try:
         return _learn(task)
     except MemoryError:
         config, parts = task.training_config, task.training_config.batch_parts * 2
         samples = min(config.batch_size, len(task.dataset.description.split("training")))
-        if config.halve_batch_size == "no" or config.batch_parts >= samples:
+        if config.halve_batch_size == "no":
             raise
+        if config.batch_parts >= samples:
+            raise JobFailure(NO_ROOM) from None
+    release_memory()
     task.config["training"]["batch_parts"] = parts
     write_json(task.writer.run.config, task.config)
     task.writer.log(

@@ -13,6 +13,8 @@ import psutil
 import pytest
 from conftest import Service, training, wait_until
 
+RESNET18 = 4
+
 
 def programs(service, words):
     """Return the service's processes whose command line has these words, parents before children."""
@@ -88,6 +90,40 @@ def test_a_file_that_is_no_image_fails_the_training_with_its_name(client, data_r
 
     assert (status["process_status"], status["process_state"]) == ("error", "failed")
     assert "3.png" in status["error"] and "Traceback" not in str(client.get(f"/status?process_id={process_id}&full=1"))
+
+
+@pytest.fixture
+def little_memory(service):
+    """Let trainings have 400 MiB more than their worker: room for one large image, not for a batch of 15."""
+    worker = programs(service, "worker.py training")[0]
+    before = worker.rlimit(psutil.RLIMIT_AS)
+    worker.rlimit(psutil.RLIMIT_AS, (worker.memory_info().vms + 400 * 2**20, before[1]))
+    yield
+    worker.rlimit(psutil.RLIMIT_AS, before)
+
+
+def large_batches(sides, project, **properties):
+    size = {"Input_height": 256, "Input_width": 256, "Batch_size": 15, "Epochs": 1}
+    return training(sides, project, RESNET18, **size, **properties)
+
+
+def test_a_batch_that_finds_no_memory_ends_as_an_error_that_says_what_to_change(client, sides, project, little_memory):
+    status = client.wait(client.post("/train", large_batches(sides, project))["process_id"])
+
+    assert status["process_status"] == "error"
+    assert "memory of this machine is used up; lower Batch size or the input size" in status["error"]
+
+
+def test_batches_are_halved_until_they_fit_and_it_is_told(client, service, sides, project, little_memory):
+    answer = client.post("/train", large_batches(sides, project, Halve_batch_size="yes"))
+
+    status = client.wait(answer["process_id"])
+    assert status["process_status"] == "finished", status
+    folder = service.storage / "weights" / str(answer["weight_id"])
+    assert "Batch size 15 does not fit into memory" in (folder / "log.txt").read_text()
+    for record in (folder / "weights.json", service.storage / "runs" / answer["process_id"] / "config.json"):
+        config = json.loads(record.read_text())
+        assert config.get("training", config.get("config"))["batch_parts"] > 1
 
 
 def test_nothing_is_lost_when_a_web_worker_is_killed_under_writes(client, service):

@@ -33,6 +33,8 @@ OUT_OF_MEMORY = (
     "bad allocation",
     "ALLOC_FAILED",
     "out of memory",
+    "could not create a primitive",  # oneDNN gives no reason; that it finds no room is the usual one
+    "could not execute a primitive",
 )
 
 
@@ -226,13 +228,14 @@ def build_network(
     # Else every new array is first filled with NaN, for those who read what nobody has written: a quarter of a step.
     torch.utils.deterministic.fill_uninitialized_memory = False
     torch.manual_seed(config.seed)
-    if graph is None:
-        return TorchNetwork(architectures.build(config), config, device, is_shared=is_shared)
-    model = onnx_graph.read_model(graph)
-    onnx_head.fit_head(model, config.output_channels)
-    module = GraphModule(model)
-    module.keep_learning(onnx_head.head_weights(model))
-    return TorchNetwork(module, config, device, model, is_shared=is_shared)
+    with memory_errors():
+        if graph is None:
+            return TorchNetwork(architectures.build(config), config, device, is_shared=is_shared)
+        model = onnx_graph.read_model(graph)
+        onnx_head.fit_head(model, config.output_channels)
+        module = GraphModule(model)
+        module.keep_learning(onnx_head.head_weights(model))
+        return TorchNetwork(module, config, device, model, is_shared=is_shared)
 
 
 def _memory_format(module: nn.Module) -> torch.memory_format:
@@ -261,15 +264,16 @@ def _save(content: dict, path: Path) -> None:
         try:
             torch.save(content, file)
         except RuntimeError as error:
-            # Where the disk is full, torch complains of its own half-written archive instead.
-            raise (error.__context__ if isinstance(error.__context__, OSError) else error) from None
+            # Where the disk or the memory is full, torch complains of its own half-written archive instead.
+            raise (error.__context__ if isinstance(error.__context__, OSError | MemoryError) else error) from None
 
 
 def _load(path: Path) -> dict:
     """Read one of our files; `weights_only` keeps torch from running anything that a foreign file may hold."""
     try:
         _check_whole(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with memory_errors():
+            return torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, ValueError, EOFError, BadZipFile, UnpicklingError) as error:
         raise JobFailure(f"{path.name} cannot be read as PyTorch weights: {error}") from error
 
