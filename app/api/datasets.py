@@ -11,8 +11,10 @@ from app.api.schemas.datasets import (
     NewSplitSchema,
     UploadedDatasetSchema,
 )
+from app.api.schemas.deletion import DeletionSchema
 from app.api.schemas.tasks import TaskFilterSchema
 from app.api.services import services
+from app.jobs.cascade import delete_dataset_and_dependents
 from app.jobs.dataset_versions import split_dataset as split
 from app.jobs.deletion import delete_dataset as delete
 from app.jobs.registration import register_dataset
@@ -74,12 +76,16 @@ def split_dataset(body: dict, dataset_id: int) -> tuple[dict, dict]:
 
 
 @blueprint.delete("/datasets/<id:dataset_id>")
+@blueprint.query(DeletionSchema)
 @blueprint.fails(409)
 @blueprint.response(204)
-def delete_dataset(dataset_id: int) -> None:
+def delete_dataset(query: dict, dataset_id: int) -> None:
     """Delete a dataset from the registry.
 
     The files of its owner are never touched. One that weights were trained on, or that a process uses, is kept: 409
     names what it is.
+    With `cascade`, its other splits, the weights that were trained on it and their inferences go too; nothing
+    goes while a process of one of them has not ended.
     """
-    delete(services(), dataset_id)
+    delete_all = delete_dataset_and_dependents if query["cascade"] else delete
+    delete_all(services(), dataset_id)

@@ -4,7 +4,7 @@ from flask import Flask, Response, g, request
 
 from app.jobs.client_limits import ClientLimits
 
-STARTING = frozenset(["training.train", "inference.infer", "inference.infer_single"])
+STARTING = frozenset(["training.train", "inference.infer", "inference.infer_single", "processes.retry_process"])
 UNLIMITED = frozenset(["pages.static", "health.get_health", "measurements.show_metrics"])
 
 

@@ -1,9 +1,11 @@
-"""Watch and stop a training or an inference."""
+"""Watch, stop and retry a training, an inference or a check."""
 
 from app.api.blueprint import Blueprint
 from app.api.schemas.processes import (
+    RETRIED,
     STATUS,
     STOP_REQUEST,
+    RetriedSchema,
     StatusQuerySchema,
     StatusSchema,
     StopRequestSchema,
@@ -11,6 +13,7 @@ from app.api.schemas.processes import (
 )
 from app.api.services import services
 from app.jobs import processes
+from app.jobs.retry import retry
 
 blueprint = Blueprint("processes", __name__, description="Trainings and inferences under way")
 
@@ -35,6 +38,21 @@ def get_status(query: dict) -> dict:
 def stop_process(body: dict) -> dict:
     """Stop a process.
 
-    The best and the last weights and the log are kept. 409 for a process that has ended already.
+    One that waits is stopped at once; one that runs saves and stops at its next step, or is killed after
+    `STOP_GRACE_SECONDS`. The best and the last weights and the log are kept. Asking again while it stops is no error;
+    409 for a process that has ended already.
     """
     return {"result": processes.stop(services(), body["process_id"])}
+
+
+@blueprint.post("/processes/<process_id>/retry")
+@blueprint.fails(409, 422)
+@blueprint.starts_process
+@blueprint.response(201, RetriedSchema, example=RETRIED)
+def retry_process(process_id: str) -> dict:
+    """Do again what a process was to do that was stopped or has failed, as a new process.
+
+    A training goes on from its last checkpoint, as with `resume` in `/train`; inferences and checks start over. 409
+    while it has not ended, and when nothing is left to do.
+    """
+    return retry(services(), process_id)

@@ -2,6 +2,7 @@
 
 from app.api.blueprint import Blueprint
 from app.api.references import check_reference
+from app.api.schemas.deletion import DeletionSchema
 from app.api.schemas.projects import (
     PROJECT,
     NewProjectSchema,
@@ -10,6 +11,7 @@ from app.api.schemas.projects import (
     ProjectSchema,
 )
 from app.api.services import services
+from app.jobs.cascade import delete_project_and_dependents
 from app.jobs.deletion import delete_project as delete
 
 blueprint = Blueprint("projects", __name__, description="What a person works on")
@@ -77,14 +79,18 @@ def change_project(body: dict, project_id: int) -> dict:
 
 
 @blueprint.delete("/projects/<id:project_id>")
+@blueprint.query(DeletionSchema)
 @blueprint.fails(409)
 @blueprint.response(204)
-def delete_project(project_id: int) -> None:
+def delete_project(query: dict, project_id: int) -> None:
     """Delete a project.
 
     Its weights stay. A project with a running process is kept: 409 names the process.
+    With `cascade`, its weights and inferences, and what depends on those, go too; nothing
+    goes while a process of one of them has not ended.
     """
-    delete(services(), project_id)
+    delete_all = delete_project_and_dependents if query["cascade"] else delete
+    delete_all(services(), project_id)
 
 
 def change(project_id: int, changes: dict) -> dict:

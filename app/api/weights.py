@@ -3,6 +3,7 @@
 from flask import Response, send_file
 
 from app.api.blueprint import Blueprint
+from app.api.schemas.deletion import DeletionSchema
 from app.api.schemas.weights import (
     RENAMED,
     WEIGHTS,
@@ -19,6 +20,7 @@ from app.api.schemas.weights_upload import (
     UploadedWeightsSchema,
 )
 from app.api.services import services
+from app.jobs.cascade import delete_weights_and_dependents
 from app.jobs.deletion import delete_weights as delete
 from app.jobs.weights_detail import detailed
 from app.jobs.weights_download import onnx_file
@@ -115,14 +117,18 @@ def rename_weights(body: dict, weights_id: int) -> dict:
 
 
 @blueprint.delete("/weights/<id:weights_id>")
+@blueprint.query(DeletionSchema)
 @blueprint.fails(409)
 @blueprint.response(204)
-def delete_weights(weights_id: int) -> None:
+def delete_weights(query: dict, weights_id: int) -> None:
     """Delete weights, with their file and their log.
 
     Those that a process uses, or that other weights started from, are kept: 409 names which.
+    With `cascade`, the weights that started from them, and the inferences of all, go too; nothing
+    goes while a process of one of them has not ended.
     """
-    delete(services(), weights_id)
+    delete_all = delete_weights_and_dependents if query["cascade"] else delete
+    delete_all(services(), weights_id)
 
 
 def usable_weights(**equals: int) -> list[dict]:

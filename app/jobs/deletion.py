@@ -25,7 +25,7 @@ def delete_project(services: Services, project_id: int) -> None:
             for repository in (services.database.weights, services.database.inferences)
             for record in repository.find(project_id=project_id)
         ]
-        _refuse_running(services, processes, f"Project {project_id}")
+        refuse_running(services, processes, f"Project {project_id}")
         services.database.projects.delete(project_id)
 
 
@@ -44,13 +44,13 @@ def delete_dataset(services: Services, dataset_id: int) -> None:
             raise Conflict(
                 f"Dataset {dataset_id} is what {_named('weights', weights)} learned from; delete those first."
             )
-        versions = [other for other in database.datasets.all() if other["id"] != dataset_id and _lies_in(other, own)]
+        versions = [other for other in database.datasets.all() if other["id"] != dataset_id and lies_in(other, own)]
         if versions:
             raise Conflict(
                 f"Dataset {dataset_id} holds the images of {_named('datasets', versions)}; delete those first."
             )
         processes = [inference["process_id"] for inference in database.inferences.find(dataset_id=dataset_id)]
-        _refuse_running(services, processes, f"Dataset {dataset_id}")
+        refuse_running(services, processes, f"Dataset {dataset_id}")
         stop_check(services, record)
         database.datasets.delete(dataset_id)
     shutil.rmtree(own, ignore_errors=True)
@@ -72,15 +72,15 @@ def delete_weights(services: Services, weights_id: int) -> None:
             )
         inferences = database.inferences.find(modelweights_id=weights_id)
         users = [each["process_id"] for each in (record, *inferences) if each["process_id"] is not None]
-        _refuse_running(services, users, f"Weights {weights_id}")
+        refuse_running(services, users, f"Weights {weights_id}")
         for project in database.projects.find(modelweights_id=weights_id):
             database.projects.update(project["id"], modelweights_id=None)
         database.weights.delete(weights_id)
-    for folder in (services.storage.weights(weights_id).path, *_runs_of(services, record)):
+    for folder in (services.storage.weights(weights_id).path, *runs_of(services, record)):
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _runs_of(services: Services, weights: Mapping) -> list[Path]:
+def runs_of(services: Services, weights: Mapping) -> list[Path]:
     """Return the run folders of a training: of its newest process, and of those that this one has resumed."""
     folders: list[Path] = []
     process_id = weights["process_id"]
@@ -94,7 +94,12 @@ def _runs_of(services: Services, weights: Mapping) -> list[Path]:
     return folders
 
 
-def _refuse_running(services: Services, process_ids: Sequence[str], subject: str) -> None:
+def refuse_running(services: Services, process_ids: Sequence[str], subject: str) -> None:
+    """Make sure that the processes, those that are still known, have ended.
+
+    Raises:
+        Conflict: naming the first that has not.
+    """
     for process_id in process_ids:
         try:
             process = find_process(services, process_id)
@@ -104,7 +109,7 @@ def _refuse_running(services: Services, process_ids: Sequence[str], subject: str
             raise Conflict(f"{subject} is used by process {process_id}, which has not ended; stop it first.")
 
 
-def _lies_in(dataset: Mapping, folder: Path) -> bool:
+def lies_in(dataset: Mapping, folder: Path) -> bool:
     """Tell whether the images of a dataset lie in a folder of the service: a new split shares those of the old."""
     place = base_of(dataset["folder"])
     return isinstance(place, Path) and place.is_relative_to(folder)

@@ -52,8 +52,12 @@ def start_single_inference(
     image_url: str | None = None,
     image_data: str | None = None,
     image_file: bytes | None = None,
+    location: str | None = None,
 ) -> dict:
-    """Check, store and enqueue the inference of one image, given in one of three ways; raises as `start_training`."""
+    """Check, store and enqueue the inference of one image, given in one of three ways; raises as `start_training`.
+
+    `location` is what its rows call an image that comes as a file.
+    """
     request = {"modelweights_id": modelweights_id, "project_id": project_id}
     weights = referenced(services.database.weights, request, "modelweights_id")
     project = referenced(services.database.projects, request, "project_id")
@@ -64,7 +68,7 @@ def start_single_inference(
     _check_image(services, field, content)
     run_config = _inference_config(weights, project, "on one image", card)
     run_config["dataset"] = None
-    run_config["image"] = {"file": "image", "location": image_url or "image"}
+    run_config["image"] = {"file": "image", "location": image_url or location or "image"}
 
     def place(run: RunFolder) -> None:
         run.inputs.mkdir(parents=True)

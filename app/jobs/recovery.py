@@ -166,7 +166,7 @@ def _interrupted(run: RunFolder, config: Mapping, state: RunState, reason: str, 
         return replace(state, state=STOPPED, line=line, eta_seconds=None, ended_at=time.time())
     if count > times:
         often = f"{count} times, more often than AUTO_RESUME_TIMES; at last" if times else "as"
-        error = f"The job was interrupted {often} {reason}."
+        error = f"The job was interrupted {often} {reason}. Retry it once that is mended."
         line = f"Failed: {error}"
         return replace(state, state=FAILED, line=line, error=error, eta_seconds=None, ended_at=time.time())
     what = f"It {GOES_ON[config['type']]} when a worker is free"

@@ -133,6 +133,24 @@ def test_a_stopped_process_is_finished_and_cannot_be_stopped_again(client, train
     assert_error(client.post("/backend/stopProcess", json=body), 409)
 
 
+def test_a_stopped_process_is_retried_as_a_new_one_and_one_that_waits_is_not(client, training):
+    address = f"/backend/processes/{training['process_id']}/retry"
+    assert_error(client.post(address), 409)
+    client.post("/backend/stopProcess", json={"process_id": training["process_id"]})
+    answer = client.post(address)
+    assert answer.status == "201 Created" and answer.json["weight_id"] == training["weight_id"]
+    assert answer.json["process_id"] != training["process_id"]
+    assert_error(client.post(f"/backend/processes/{ABSENT_PROCESS}/retry"), 404)
+
+
+def test_what_weights_learned_from_goes_with_them_when_asked(client, request_body, training):
+    address = f"/backend/datasets/{request_body['dataset_id']}"
+    assert_error(client.delete(f"{address}?cascade=true"), 409)
+    client.post("/backend/stopProcess", json={"process_id": training["process_id"]})
+    assert_error(client.delete(address), 409)
+    assert client.delete(f"{address}?cascade=true").status_code == 204
+
+
 def test_weights_without_a_file_are_a_conflict(client, request_body, training):
     body = {"modelweights_id": training["weight_id"], "dataset_id": request_body["dataset_id"], "project_id": 1}
     assert_error(client.post("/backend/inference", json=body), 409)

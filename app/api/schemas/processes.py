@@ -65,4 +65,11 @@ class StopSchema(ma.Schema):
     result = fields.String(required=True, metadata={"example": "Training stopped"})
 
 
+class RetriedSchema(ma.Schema):
+    result = fields.String(required=True)
+    process_id = fields.String(required=True, metadata={"format": "uuid", "description": "The new process."})
+    weight_id = fields.Integer(metadata={"description": "Of a training, its weights."})
+
+
+RETRIED = {"result": "ok", "process_id": EXAMPLE_PROCESS_ID, "weight_id": 3}
 STOP_REQUEST = {"process_id": EXAMPLE_PROCESS_ID}
