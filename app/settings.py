@@ -138,6 +138,12 @@ class Settings:
         "a number of 0 or more",
         "How often a process goes on by itself after its job was killed; 0 never, and a shutdown then stops it.",
     )
+    loaded_weights_bytes: int = _option(
+        1024**3,
+        _count,
+        "a number of bytes",
+        "Most bytes of weights that an inference worker keeps loaded for the next inference.",
+    )
     checkpoint_minutes: float = _option(
         10.0,
         _minutes,

@@ -5,13 +5,13 @@ from pathlib import Path
 from app.datasets.checks import inference_indexes
 from app.datasets.description import Description, Sample
 from app.datasets.masks import MaskRule
-from app.engines import get_engine
 from app.errors import JobFailure
 from app.files import write_json
 from app.jobs.checking import mask_rule_of, stored_report
 from app.jobs.dataset_images import fetched_folder
 from app.jobs.datasets import open_dataset
 from app.jobs.lifecycle import run_job
+from app.jobs.loaded_networks import LoadedNetworks
 from app.runs.layout import StorageLayout
 from app.runs.state import FINISHED, STOPPED
 from app.runs.writer import RunWriter
@@ -21,6 +21,8 @@ from app.training.loading import SampleReader
 from app.training.predict import class_translation, predict
 from app.training.remote import LocalCopies
 from app.zoo.architectures import SEGMENTATION
+
+_NETWORKS = LoadedNetworks()
 
 
 def run(process_id: str) -> None:
@@ -34,10 +36,7 @@ def _predict(config: dict, writer: RunWriter, storage: StorageLayout, settings: 
     description, images_folder = _images(config, writer)
     indexes = inference_indexes(description)
     writer.log(f"{config['description']}: {len(indexes)} images")
-    network = get_engine(card.engine).build(card.for_one_device(), folder.own_graph())
-    unfitting = network.load_weights(folder.best)
-    if unfitting:
-        raise JobFailure(f"Weights {config['weights_id']} do not fit their model: {', '.join(unfitting)} differ.")
+    network = _NETWORKS.network(folder, card, settings.loaded_weights_bytes)
     dataset = config.get("dataset")
     copies = LocalCopies(writer.run.inputs, settings, fetched_folder(dataset) if dataset else None)
     knows_classes = class_translation(description.classes, card.classes) is not None

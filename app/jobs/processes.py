@@ -1,12 +1,13 @@
 """What the API tells of a process, and how it stops one."""
 
 import csv
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
-from app.errors import Conflict, NotFound, QueueUnavailable, RunHeld, StorageUnavailable
+from app.errors import Busy, Conflict, NotFound, QueueUnavailable, RunHeld, StorageUnavailable
 from app.files import read_json
 from app.jobs import queue
 from app.jobs.services import Services
@@ -24,6 +25,7 @@ NO_OUTPUTS = {
     queue.CHECK: "A check has no outputs; its dataset has the report.",
 }
 
+SECONDS_BETWEEN_LOOKS = 0.005  # at a file of some bytes, for who waits for an output
 SECONDS_OF_A_LOOK = 0.2  # that others hold a run for, who do not work on it
 
 
@@ -108,6 +110,18 @@ def _refuse_ended(process: Process) -> None:
     state = read_state(process.run)
     if state.is_final:
         raise Conflict(f"Process {process.id} has ended already ({state.state}); there is nothing to stop.")
+
+
+def wait_for_end(services: Services, process_id: str, seconds: float) -> bool:
+    """Wait until a process has ended, at most for some seconds; tell whether it has.
+
+    Where so many requests wait that they would keep others from being answered, this one does not.
+    """
+    run, deadline = find_process(services, process_id).run, time.monotonic() + seconds
+    with suppress(Busy), services.streams.held():
+        while not read_state(run).is_final and time.monotonic() < deadline:
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+    return read_state(run).is_final
 
 
 def outputs(services: Services, process_id: str, page: int | None = None, page_size: int | None = None) -> dict:

@@ -11,13 +11,16 @@ from functools import partial
 from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue, Worker
-from rq.exceptions import StopRequested
+from rq.exceptions import DeserializationError, StopRequested
+from rq.executions import Execution
+from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from app.errors import ConfigurationError, ToolkitError
 from app.jobs import same_storage
 from app.jobs.deaths import memory_kills
-from app.jobs.queue import QUEUE_NAMES, JobQueue, connect
+from app.jobs.kept_horse import KeptHorse
+from app.jobs.queue import FUNCTIONS, INFERENCE, QUEUE_NAMES, JobQueue, connect
 from app.jobs.recovery import Recovery
 from app.jobs.trusted_job import TrustedJob
 from app.runs.layout import StorageLayout
@@ -37,6 +40,9 @@ class JobWorker(Worker):
 
     It says what it does in one line for each beginning and end; RQ's own account of its housekeeping is left out. While
     it waits, and while a job runs, it looks for processes whose jobs died.
+
+    Inferences are run one after another in a work-horse that stays, so that their networks are loaded once; a crash of
+    it costs the one that ran. All other jobs have a work-horse each.
     """
 
     is_asked_to_stop = False
@@ -49,6 +55,8 @@ class JobWorker(Worker):
         self._recovery = recovery
         self._swept_at = -math.inf
         self._memory_kills: int | None = None
+        self._kept_horse: KeptHorse | None = None
+        self._horse_at_work: KeptHorse | None = None
 
     def heartbeat(self, *arguments, **keywords):
         """Say that the worker lives, and see whether all others do."""
@@ -96,6 +104,46 @@ class JobWorker(Worker):
             queue.push_job_id(job.id, at_front=True)
             queue.intermediate_queue.remove(job.id)
             raise StopRequested from error
+
+    def fork_work_horse(self, job, queue):
+        """Give an inference to the work-horse that stays, and any other job to one of its own."""
+        if not _is_inference(job):
+            super().fork_work_horse(job, queue)
+            return
+        order = {"job_id": job.id, "queue": queue.name, "execution_id": self.execution.id}
+        if self._kept_horse is None or not self._kept_horse.begin(order):
+            self._kept_horse = KeptHorse(self._perform_order)
+            self._kept_horse.begin(order)
+        self._horse_at_work = self._kept_horse
+        self._horse_pid = self._kept_horse.pid
+
+    def wait_for_horse(self):
+        """Wait until the job has ended, be it with its work-horse or not."""
+        horse = self._horse_at_work
+        if horse is None:
+            return super().wait_for_horse()
+        status, stays = horse.wait()
+        self._horse_at_work = None
+        if not stays:
+            self._kept_horse = None
+        return horse.pid, status, None
+
+    def dismiss_horse(self) -> None:
+        """Let the work-horse go that waits for another inference."""
+        if self._kept_horse:
+            self._kept_horse.dismiss()
+            self._kept_horse = None
+
+    def _perform_order(self, order: dict) -> bool:
+        """Run a job in the work-horse that stays; one in which a job failed is replaced by a fresh one."""
+        if not self.is_horse:
+            self.setup_work_horse_signals()
+            self._is_horse = True
+        queue = next(queue for queue in self.queues if queue.name == order["queue"])
+        job = self.job_class.fetch(order["job_id"], connection=self.connection, serializer=self.serializer)
+        execution = Execution(order["execution_id"], job.id, self.connection, self.name)
+        self.executions = {execution.id: execution}
+        return self.perform_job(job, queue, execution)
 
     def monitor_work_horse(self, job, queue, execution):
         """Wait for the work-horse; from here on a stop reaches it."""
@@ -151,6 +199,8 @@ def _work(names: Sequence[str], connection: Redis, settings: Settings) -> bool:
         worker.work(logging_level="WARNING")
     except (RedisError, OSError):
         return worker.is_asked_to_stop
+    finally:
+        worker.dismiss_horse()
     if worker.refusal:
         raise worker.refusal
     return worker.is_asked_to_stop
@@ -172,6 +222,12 @@ def open_worker(names: Sequence[str], connection: Redis, settings: Settings) -> 
     )
     worker.check_storage = partial(same_storage.check, connection, settings)
     return worker
+
+
+def _is_inference(job: Job) -> bool:
+    with suppress(DeserializationError):
+        return job.func_name == FUNCTIONS[INFERENCE]
+    return False
 
 
 def _say(text: str) -> None:

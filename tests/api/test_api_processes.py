@@ -179,6 +179,15 @@ def test_one_image_comes_as_a_data_url_or_a_file(client, weights, project):
     assert client.post("/backend/inferenceSingle", data={**ids, "image": file, "image_url": ""}).status_code == 201
 
 
+def test_what_has_not_ended_in_time_is_answered_without_its_output(client, weights, project):
+    data_url = "data:image/png;base64," + base64.b64encode(png_bytes()).decode()
+    body = {"modelweights_id": weights["id"], "project_id": project["id"], "image_data": data_url}
+    answer = client.post("/backend/inferenceSingle?wait=0.05", json=body)
+    assert answer.status == "201 Created" and set(answer.json) == {"result", "process_id"}
+    for seconds in ("-1", "61", "nan", "inf", "soon"):
+        assert_error(client.post(f"/backend/inferenceSingle?wait={seconds}", json=body), 422, "wait")
+
+
 @pytest.mark.parametrize(
     ("image", "field"),
     [

@@ -10,6 +10,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import yaml
 from conftest import training
@@ -148,6 +149,33 @@ def test_one_image_is_answered_however_it_comes(client, project, trained, image_
     assert location == (image_url if way == "image_url" else "image")
     left, right = ast.literal_eval(scores)[0]
     assert left > 0.5 > right
+
+
+def test_an_output_that_is_waited_for_comes_with_the_answer_from_a_process_that_stays(
+    client, service, project, trained
+):
+    def answer():
+        data = "data:image/png;base64," + base64.b64encode(one_image()).decode()
+        body = {"modelweights_id": trained["weight_id"], "project_id": project["id"], "image_data": data}
+        return client.post("/inferenceSingle?wait=60", body)
+
+    first = answer()
+    output = client.get(f"/output?process_id={first['process_id']}")
+    assert first["result"] == "ok" and first["outputs"] == output["outputs"] != []
+    horses = horses_of_inference(service)
+    assert len(horses) == 1
+    assert answer()["outputs"] == first["outputs"] and horses_of_inference(service) == horses
+
+    horses[0].kill()  # while it waits for the next one
+    assert answer()["outputs"] == first["outputs"]
+    assert len(horses_of_inference(service)) == 1
+
+
+def horses_of_inference(service):
+    is_worker = ["worker.py", "inference"]
+    programs = psutil.Process(service.process.pid).children(recursive=True)
+    workers = {program.pid for program in programs if program.cmdline()[-2:] == is_worker}
+    return [program for program in programs if program.ppid() in workers and program.status() != "zombie"]
 
 
 def test_segmentation_gives_masks_at_the_size_of_the_images(client, discs, discs_yaml):

@@ -7,11 +7,18 @@ from flask_smorest.fields import Upload
 from marshmallow import fields
 from werkzeug.datastructures import FileStorage
 
-from app.api.schemas.fields import EXAMPLE_PROCESS_ID, LOCATION_CHARACTERS, Id, Text
+from app.api.schemas.fields import EXAMPLE_PROCESS_ID, LOCATION_CHARACTERS, Id, Text, Values
+from app.api.schemas.outputs import OUTPUTS, OutputSchema
 
 INFERENCE_REQUEST = {"modelweights_id": 3, "dataset_id": 1, "project_id": 1}
 SINGLE_INFERENCE_REQUEST = {"modelweights_id": 3, "image_url": "https://lab.example/my-image.png", "project_id": 1}
+LONGEST_WAIT_SECONDS = 60
 INFERENCE_STARTED = {"result": "ok", "process_id": EXAMPLE_PROCESS_ID}
+SINGLE_INFERENCE_ANSWERED = {
+    **INFERENCE_STARTED,
+    "outputs": [["https://lab.example/my-image.png", "[[0.0021, 0.9874, 0.0105]]"]],
+    "images": ["https://lab.example/my-image.png"],
+}
 
 
 class InferenceRequestSchema(ma.Schema):
@@ -63,6 +70,23 @@ class SingleInferenceUploadSchema(ma.Schema):
     image = ImageFile(format="binary", required=True)
 
 
+class WaitQuerySchema(ma.Schema):
+    wait = fields.Float(
+        load_default=0.0,
+        allow_nan=False,
+        validate=ma.validate.Range(0, LONGEST_WAIT_SECONDS),
+        metadata={"description": "Seconds in which the answer may bring the output with it."},
+    )
+
+
 class InferenceStartedSchema(ma.Schema):
     result = fields.String(required=True)
     process_id = fields.String(required=True, metadata={"format": "uuid"})
+
+
+class SingleInferenceStartedSchema(OutputSchema):
+    """The start of a process, with its output where that was waited for."""
+
+    result = fields.String(required=True)
+    process_id = fields.String(required=True, metadata={"format": "uuid"})
+    outputs = Values(metadata=OUTPUTS)

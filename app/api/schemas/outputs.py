@@ -18,6 +18,11 @@ SEGMENTATION_OUTPUTS = {
 }
 UNFINISHED_OUTPUTS = {"outputs": [], "result": "The inference is still running; ask again when its status is finished."}
 ROW = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2}]}
+OUTPUTS = {
+    "type": "array",
+    "items": ROW,
+    "description": "One row for every image, in order: image and scores, or for segmentation the mask's URL.",
+}
 
 
 class OutputQuerySchema(PageSchema):
@@ -26,14 +31,7 @@ class OutputQuerySchema(PageSchema):
 
 
 class OutputSchema(ma.Schema):
-    outputs = Values(
-        required=True,
-        metadata={
-            "type": "array",
-            "items": ROW,
-            "description": "One row for every image, in order: image and scores, or for segmentation the mask's URL.",
-        },
-    )
+    outputs = Values(required=True, metadata=OUTPUTS)
     images = fields.List(fields.String(), metadata={"description": "The source image of each row."})
     metrics = fields.Dict(allow_none=True, metadata={"description": "Where the images have labels."})
     result = fields.String(metadata={"description": "Why there is no row yet."})
