@@ -1,15 +1,13 @@
 """How gunicorn serves the web application; every value a lab may want to change is a setting of the service."""
 
-import atexit
 import os
-import shutil
 import sys
-import tempfile
 from importlib.util import find_spec
 
 from gunicorn import util
 
 from app.access.exposure import refuse_exposure
+from app.api.metrics_folder import make_metrics_folder
 from app.api.refusals import write_refusal
 from app.errors import ConfigurationError
 from app.settings import Settings
@@ -32,20 +30,9 @@ graceful_timeout = 10
 keepalive = 5
 
 
-def make_metrics_folder():
-    """Give prometheus-client a folder in which its processes add up what they count; it is looked for on import."""
-    folder, maker = tempfile.mkdtemp(prefix="dht-metrics-"), os.getpid()
-
-    def remove():
-        if os.getpid() == maker:  # the workers inherit this
-            shutil.rmtree(folder, ignore_errors=True)
-
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-    atexit.register(remove)
-
-
+# It is looked for when prometheus-client is imported.
 if find_spec("prometheus_client") and "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-    make_metrics_folder()
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = make_metrics_folder()
 
 
 def on_starting(server):

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -64,9 +65,10 @@ def measure(app: Flask) -> None:
     def count(response: Response) -> Response:
         method = request.method if request.method in METHODS else "other"
         rule = request.url_rule.rule if request.url_rule else "none"
-        requests.labels(method, rule, str(response.status_code)).inc()
-        if "began" in g:
-            seconds.labels(method, rule).observe(time.perf_counter() - g.began)
+        with suppress(OSError):  # the folder of the numbers may be gone or full; the answer is not to suffer from it
+            requests.labels(method, rule, str(response.status_code)).inc()
+            if "began" in g:
+                seconds.labels(method, rule).observe(time.perf_counter() - g.began)
         return response
 
 

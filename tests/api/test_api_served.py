@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 
 import pytest
 import urllib3
@@ -29,25 +30,36 @@ def gunicorn(environment, *options, **pipes):
     return subprocess.Popen(command, cwd=CLONE_FOLDER, env=environment, **pipes)
 
 
-@pytest.fixture
-def get(environment):
-    """Send a GET on a connection of its own, so that any of the workers may answer."""
+def answers(send):
+    try:
+        return send("/backend/docs").status == 200
+    except urllib3.exceptions.HTTPError:
+        return False
+
+
+@contextmanager
+def served(environment):
+    """Run gunicorn, and lend a function that sends a GET on a connection of its own: any of the workers may answer."""
     with gunicorn(environment, stderr=subprocess.DEVNULL) as server, urllib3.PoolManager() as http:
 
         def send(path, **headers):
             address = f"http://127.0.0.1:{environment['PORT']}{path}"
             return http.request("GET", address, headers=headers | {"Connection": "close"}, retries=False)
 
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                send("/backend/docs")
-                break
-            except urllib3.exceptions.HTTPError:
+        try:
+            deadline = time.monotonic() + 60
+            while not answers(send):
                 assert time.monotonic() < deadline and server.poll() is None
                 time.sleep(0.05)
+            yield send
+        finally:
+            server.terminate()
+
+
+@pytest.fixture
+def get(environment):
+    with served(environment) as send:
         yield send
-        server.terminate()
 
 
 def test_all_workers_know_of_a_token_and_of_its_end_at_once(settings, get):
@@ -73,6 +85,12 @@ def test_the_numbers_for_prometheus_are_those_of_all_workers(get):
     lines = get("/metrics").data.decode().splitlines()
 
     assert 'dht_requests_total{method="GET",rule="/backend/models",status="200"} 30.0' in lines
+
+
+def test_numbers_that_cannot_be_kept_disturb_nobody(environment, tmp_path):
+    with served(environment | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "gone")}) as get:
+        assert {get("/backend/models").status for _ in range(10)} == {200}
+        assert "dht_redis_up 1.0" in get("/metrics").data.decode()
 
 
 @pytest.mark.parametrize(("options", "host"), [(["--bind", "0.0.0.0:0"], ""), ([], "0.0.0.0")])
