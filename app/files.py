@@ -16,21 +16,26 @@ JSON_FORM = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 TEMPORARY_SUFFIX = ".tmp"
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes, temporary: Path | None = None) -> None:
     """Replace the file by this content, so that a reader sees the old one or the new one and never a part.
 
     When it returns, the content is on the disk. The folder has to exist.
+
+    Args:
+        path: of the file.
+        content: of the file from now on.
+        temporary: what is written first, for a caller beside whom no other writes it; by default a new name.
 
     Raises:
         StorageUnavailable: naming the file and the system's reason; the file is then still whole and nothing is left
             beside it.
     """
-    with replacing(path) as file:
+    with replacing(path, temporary) as file:
         file.write(content)
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
+def replacing(path: Path, temporary: Path | None = None) -> Iterator[BinaryIO]:
     """Replace the file by what is written here, as `write_atomically` does, for content that memory need not hold.
 
     An exception leaves the old file as it is.
@@ -38,10 +43,10 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     Raises:
         StorageUnavailable: as `write_atomically`.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}{TEMPORARY_SUFFIX}")
+    temporary = temporary or path.with_name(f".{path.name}.{secrets.token_hex(8)}{TEMPORARY_SUFFIX}")
     try:
         mode = _mode_of(path)
-        with temporary.open("xb") as file:
+        with temporary.open("wb") as file:
             if mode is not None:
                 os.fchmod(file.fileno(), mode)
             yield file
@@ -56,14 +61,14 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             temporary.unlink()
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, temporary: Path | None = None) -> None:
     """Replace the file by this value as indented JSON; the keys of every mapping have to be texts.
 
     Raises:
         StorageUnavailable: as `write_atomically`.
         TypeError: for a value that JSON cannot hold; nothing is written then.
     """
-    write_atomically(path, orjson.dumps(value, option=JSON_FORM))
+    write_atomically(path, orjson.dumps(value, option=JSON_FORM), temporary)
 
 
 def read_json(path: Path) -> Any:

@@ -18,6 +18,7 @@ from app.jobs.cascade import delete_dataset_and_dependents
 from app.jobs.dataset_versions import split_dataset as split
 from app.jobs.deletion import delete_dataset as delete
 from app.jobs.registration import register_dataset
+from app.repositories.selection import Selection
 
 blueprint = Blueprint("datasets", __name__, description="Described collections of images")
 
@@ -26,12 +27,12 @@ blueprint = Blueprint("datasets", __name__, description="Described collections o
 @blueprint.query(TaskFilterSchema)
 @blueprint.response(200, DatasetSchema(many=True), example=[DIGITS])
 @blueprint.paged
-def list_datasets(query: dict) -> list[dict]:
+def list_datasets(query: dict) -> Selection:
     """List the datasets.
 
     With `task_id`, only those for that task.
     """
-    return services().database.datasets.find(**query)
+    return services().database.datasets.select(**query)
 
 
 @blueprint.post("/datasets")

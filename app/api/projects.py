@@ -13,6 +13,7 @@ from app.api.schemas.projects import (
 from app.api.services import services
 from app.jobs.cascade import delete_project_and_dependents
 from app.jobs.deletion import delete_project as delete
+from app.repositories.selection import Selection
 
 blueprint = Blueprint("projects", __name__, description="What a person works on")
 
@@ -23,12 +24,12 @@ CHANGED_PROJECT = {**PROJECT, "name": "newProjectName"}
 @blueprint.get("/projects")
 @blueprint.response(200, ProjectSchema(many=True), example=[PROJECT])
 @blueprint.paged
-def list_projects() -> list[dict]:
+def list_projects() -> Selection:
     """List the projects.
 
     Each has the weights and the inference that it made last.
     """
-    return services().database.projects.all()
+    return services().database.projects.select()
 
 
 @blueprint.post("/projects")
@@ -48,13 +49,13 @@ def create_project(body: dict) -> tuple[dict, dict]:
 @blueprint.body(ProjectListChangeSchema, example=CHANGED_PROJECT)
 @blueprint.fails(404)
 @blueprint.response(200, ProjectSchema(many=True), example=[CHANGED_PROJECT])
-def change_project_in_list(body: dict) -> list[dict]:
+def change_project_in_list(body: dict) -> Selection:
     """Change the project whose id is in the body, and list all.
 
     As `PUT /projects/{project_id}`, but the answer is the list of all projects.
     """
     change(body.pop("id"), body)
-    return services().database.projects.all()
+    return services().database.projects.select()
 
 
 @blueprint.get("/projects/<id:project_id>")

@@ -22,9 +22,11 @@ from app.api.schemas.weights_upload import (
 from app.api.services import services
 from app.jobs.cascade import delete_weights_and_dependents
 from app.jobs.deletion import delete_weights as delete
+from app.jobs.usable_weights import usable_weights
 from app.jobs.weights_detail import detailed
 from app.jobs.weights_download import onnx_file
 from app.jobs.weights_upload import upload_weights as upload
+from app.repositories.selection import Selection
 
 blueprint = Blueprint("weights", __name__, description="What trainings leave")
 
@@ -37,12 +39,12 @@ RENAMED_WEIGHTS = {**WEIGHTS, "name": RENAMED["name"]}
 @blueprint.query(WeightsFilterSchema)
 @blueprint.response(200, WeightsSchema(many=True), example=[WEIGHTS])
 @blueprint.paged
-def list_weights(query: dict) -> list[dict]:
+def list_weights(query: dict) -> Selection:
     """List the weights of a model.
 
     They are listed from their first saved epoch on: each can be used for an inference or a further training.
     """
-    return usable_weights(**query)
+    return usable_weights(services(), **query)
 
 
 @blueprint.post("/weights")
@@ -63,13 +65,13 @@ def upload_weights(body: dict) -> tuple[dict, dict]:
 @blueprint.body(WeightsListChangeSchema, example=RENAMED)
 @blueprint.fails(404)
 @blueprint.response(200, WeightsSchema(many=True), example=[RENAMED_WEIGHTS])
-def rename_weights_in_list(body: dict) -> list[dict]:
+def rename_weights_in_list(body: dict) -> Selection:
     """Rename the weights whose id is in the body, and list all of their model.
 
     As `PUT /weights/{weights_id}`, but the answer is what `GET /weights` answers for the model.
     """
     renamed = services().database.weights.update(body["id"], name=body["name"])
-    return usable_weights(model_id=renamed["model_id"])
+    return usable_weights(services(), model_id=renamed["model_id"])
 
 
 @blueprint.get("/weights/<id:weights_id>")
@@ -129,11 +131,3 @@ def delete_weights(query: dict, weights_id: int) -> None:
     """
     delete_all = delete_weights_and_dependents if query["cascade"] else delete
     delete_all(services(), weights_id)
-
-
-def usable_weights(**equals: int) -> list[dict]:
-    """Return the matching records of those weights that have a file."""
-    toolkit = services()
-    records = toolkit.database.weights.find(**equals)
-    usable = [record for record in records if toolkit.storage.weights(record["id"]).has_weights()]
-    return [detailed(toolkit, record) for record in usable]

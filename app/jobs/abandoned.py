@@ -26,13 +26,14 @@ def take_back_half_made(services: Services) -> None:
 
 def _take_back(services: Services, process_id: str, config: Mapping) -> None:
     database, resumed_from = services.database, config.get("resumed_from")
-    for weights in database.weights.find(process_id=process_id):
+    for weights in database.weights.find(id=config.get("weights_id"), process_id=process_id):
         if resumed_from:
             database.weights.update(weights["id"], process_id=resumed_from)
         else:
             forget(database.weights, weights["id"])
             shutil.rmtree(services.storage.weights(weights["id"]).path, ignore_errors=True)
-    for inference in database.inferences.find(process_id=process_id):
+    for inference in database.inferences.find(id=config.get("inference_id"), process_id=process_id):
         forget(database.inferences, inference["id"])
-    for dataset in database.datasets.find(check_process_id=process_id):
+    checked_id = (config.get("dataset") or {}).get("id")
+    for dataset in database.datasets.find(id=checked_id, check_process_id=process_id):
         database.datasets.update(dataset["id"], check_process_id=None)

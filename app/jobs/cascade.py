@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.jobs.checking import stop_check
-from app.jobs.deletion import lies_in, refuse_running, runs_of
+from app.jobs.deletion import refuse_running, runs_of, versions_of
 from app.jobs.services import Services
 from app.repositories.repository import Record
 
@@ -57,11 +57,9 @@ def _delete(services: Services, subject: str, collect: Callable[[_Doomed], None]
         for dataset in doomed.datasets.values():
             stop_check(services, dataset)
         folders = list(_folders(services, doomed))
-        for project in database.projects.all():
-            lost = {"modelweights_id": doomed.weights, "inference_id": doomed.inferences}
-            changes = {name: None for name, records in lost.items() if project[name] in records}
-            if changes:
-                database.projects.update(project["id"], **changes)
+        for name, lost in {"modelweights_id": doomed.weights, "inference_id": doomed.inferences}.items():
+            for project in (found for record_id in lost for found in database.projects.find(**{name: record_id})):
+                database.projects.update(project["id"], **{name: None})
         for name in ("inferences", "weights", "datasets", "projects"):
             for record_id in reversed(getattr(doomed, name)):
                 getattr(database, name).delete(record_id)
@@ -81,10 +79,8 @@ def _doom_dataset(services: Services, doomed: _Doomed, record: Record) -> None:
     doomed.datasets[record["id"]] = record
     _doom_all_weights(services, doomed, services.database.weights.find(dataset_id=record["id"]))
     _doom_inferences(doomed, services.database.inferences.find(dataset_id=record["id"]))
-    own = services.storage.dataset(record["id"])
-    for other in services.database.datasets.all():
-        if lies_in(other, own):
-            _doom_dataset(services, doomed, other)
+    for other in versions_of(services, record):
+        _doom_dataset(services, doomed, other)
 
 
 def _doom_all_weights(services: Services, doomed: _Doomed, records: Iterable[Record]) -> None:

@@ -50,7 +50,7 @@ def split_dataset(services: Services, dataset_id: int, request: Mapping) -> dict
         "version_of": dataset_id,
         "split_settings": wishes,
     }
-    with draft_folder(services.storage.datasets) as draft:
+    with draft_folder(services.storage.dataset_drafts) as draft:
         share_fetched(record, draft)
         return store(services, draft, entry, source, version)
 
@@ -118,8 +118,7 @@ def _divided(used: Mapping, fractions: Mapping[str, float], options: dict) -> Sp
 
 def _version_name(services: Services, name: str) -> str:
     """Return the first free one of `Moles (split 2)`, `Moles (split 3)`, ..."""
-    taken = {record["name"] for record in services.database.datasets.all()}
     base, number = VERSION.sub("", name), 2
-    while (version := f"{base[: LONGEST_NAME - 20]} (split {number})") in taken:
+    while services.database.datasets.select(name=(version := f"{base[: LONGEST_NAME - 20]} (split {number})")):
         number += 1
     return version

@@ -44,7 +44,7 @@ def delete_dataset(services: Services, dataset_id: int) -> None:
             raise Conflict(
                 f"Dataset {dataset_id} is what {_named('weights', weights)} learned from; delete those first."
             )
-        versions = [other for other in database.datasets.all() if other["id"] != dataset_id and lies_in(other, own)]
+        versions = versions_of(services, record)
         if versions:
             raise Conflict(
                 f"Dataset {dataset_id} holds the images of {_named('datasets', versions)}; delete those first."
@@ -109,10 +109,13 @@ def refuse_running(services: Services, process_ids: Sequence[str], subject: str)
             raise Conflict(f"{subject} is used by process {process_id}, which has not ended; stop it first.")
 
 
-def lies_in(dataset: Mapping, folder: Path) -> bool:
-    """Tell whether the images of a dataset lie in a folder of the service: a new split shares those of the old."""
+def versions_of(services: Services, dataset: Mapping) -> list[dict]:
+    """Return the other datasets whose images lie in this one's own folder: a new split shares those of the old."""
     place = base_of(dataset["folder"])
-    return isinstance(place, Path) and place.is_relative_to(folder)
+    if not isinstance(place, Path) or not place.is_relative_to(services.storage.dataset(dataset["id"])):
+        return []
+    sharing = services.database.datasets.find(folder=dataset["folder"])
+    return [other for other in sharing if other["id"] != dataset["id"]]
 
 
 def _named(noun: str, records: Sequence[dict]) -> str:

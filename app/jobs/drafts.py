@@ -16,19 +16,19 @@ DAY_SECONDS = 24 * 3600
 
 
 @contextmanager
-def draft_folder(parent: Path) -> Iterator[Path]:
-    """Make a folder beside those of the datasets or weights, and remove what is there under its name in the end.
+def draft_folder(drafts: Path) -> Iterator[Path]:
+    """Make a folder among the drafts, and remove what is there under its name in the end.
 
     Its maker holds a lock on it, which the system frees when the maker dies.
 
     Raises:
         StorageUnavailable: if it cannot be made.
     """
-    remove_abandoned(parent)
+    remove_abandoned(drafts)
     try:
-        draft, lock = _make(parent)
+        draft, lock = _make(drafts)
     except OSError as error:
-        raise unavailable(parent, "written", error) from error
+        raise unavailable(drafts, "written", error) from error
     try:
         yield draft
     finally:
@@ -36,9 +36,9 @@ def draft_folder(parent: Path) -> Iterator[Path]:
         os.close(lock)
 
 
-def remove_abandoned(parent: Path) -> None:
+def remove_abandoned(drafts: Path) -> None:
     """Remove the drafts whose makers were killed."""
-    for draft in parent.glob(f"{PREFIX}*"):
+    for draft in drafts.glob(f"{PREFIX}*"):
         with suppress(FileNotFoundError):  # another process was quicker
             lock = os.open(draft, os.O_RDONLY)
             try:
@@ -48,10 +48,10 @@ def remove_abandoned(parent: Path) -> None:
                 os.close(lock)
 
 
-def _make(parent: Path) -> tuple[Path, int]:
+def _make(drafts: Path) -> tuple[Path, int]:
     """Return a new folder and the lock on it; one that was taken for abandoned before it was locked is made anew."""
     while True:
-        draft = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+        draft = Path(tempfile.mkdtemp(prefix=PREFIX, dir=drafts))
         with suppress(FileNotFoundError):
             draft.chmod(0o755)  # mkdtemp lets only its owner in; workers may be other users
             lock = os.open(draft, os.O_RDONLY)

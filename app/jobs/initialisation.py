@@ -4,6 +4,7 @@ from app.jobs.abandoned import take_back_half_made
 from app.jobs.drafts import remove_abandoned
 from app.jobs.registration import register_shipped
 from app.jobs.services import Services
+from app.jobs.usable_weights import note_files
 from app.repositories.seeds import seed
 
 
@@ -16,7 +17,9 @@ def initialise(services: Services) -> None:
         StorageUnavailable: when the storage folder cannot be written.
     """
     seed(services.database)
+    services.database.load()
     take_back_half_made(services)
-    for folder in (services.storage.datasets, services.storage.all_weights):
+    for folder in (services.storage.dataset_drafts, services.storage.weights_drafts):
         remove_abandoned(folder)
     register_shipped(services)
+    note_files(services)

@@ -74,7 +74,7 @@ def register_dataset(
         TooLarge: for a place that holds more than the limits of the settings.
     """
     wanted = Wanted(name, _task_name(services, task_id))
-    with draft_folder(services.storage.datasets) as draft:
+    with draft_folder(services.storage.dataset_drafts) as draft:
         with _faults_at("path" if isinstance(place, str) else "file"):
             source = _read(services, place, draft, wanted)
             source, description = _checked(services, source, draft, wanted.task_name)

@@ -42,7 +42,7 @@ def upload_weights(services: Services, request: Mapping) -> dict:
     field = "url" if isinstance(place, str) else "file"
     origin = _origin(place)
     created_at = datetime.now(UTC).isoformat(timespec="seconds")
-    with draft_folder(services.storage.all_weights) as draft:
+    with draft_folder(services.storage.weights_drafts) as draft:
         file = draft / "upload.onnx"
         _receive(services, place, file)
         with fault_of(field), file.open("rb") as stream:

@@ -1,16 +1,24 @@
-"""Every table of the service, each in a file of its own."""
+"""Every table of the service."""
 
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from app.files import unavailable
-from app.repositories.json_storage import JsonStorage
+from app.repositories.index import Fields
 from app.repositories.locking import FileLock
+from app.repositories.old_layout import prepare
+from app.repositories.placement import Placement
 from app.repositories.repository import Repository
+from app.repositories.table import Table
+
+# A change writes the part anew, and waits longer for the disk than for these records to be written.
+PART_SIZE = 100
 
 
 class Database:
     """The repositories over the JSON files in one folder, which is made if it is absent.
+
+    The catalogues are a file each. What people add to is a folder of files, and is found by the fields named here.
 
     Raises:
         StorageUnavailable: when the folder or a file in it cannot be made.
@@ -18,16 +26,35 @@ class Database:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self.tasks = self._repository("tasks", "task")
-        self.properties = self._repository("properties", "property")
-        self.models = self._repository("models", "model")
-        self.allowed_properties = self._repository("allowed_properties", "allowed property")
-        self.datasets = self._repository("datasets", "dataset")
-        self.projects = self._repository("projects", "project")
-        self.weights = self._repository("weights", "weights entry")
-        self.inferences = self._repository("inferences", "inference")
-        self.tokens = self._repository("tokens", "token")
+        self.tasks = self._catalogue("tasks", "task")
+        self.properties = self._catalogue("properties", "property")
+        self.models = self._catalogue("models", "model")
+        self.allowed_properties = self._catalogue("allowed_properties", "allowed property")
+        self.datasets = self._register("datasets", "dataset", [("task_id",), ("name",), ("folder",)])
+        self.projects = self._register("projects", "project", [("modelweights_id",), ("inference_id",)])
+        self.weights = self._register(
+            "weights",
+            "weights entry",
+            [
+                ("has_file",),
+                ("model_id", "has_file"),
+                ("model_id", "dataset_id", "has_file"),
+                ("model_id",),
+                ("dataset_id",),
+                ("pretrained_on",),
+                ("project_id",),
+            ],
+        )
+        self.inferences = self._register(
+            "inferences", "inference", [("modelweights_id",), ("dataset_id",), ("project_id",)]
+        )
+        self.tokens = self._catalogue("tokens", "token")
         self._references = FileLock(folder / "references.lock")
+
+    def load(self) -> None:
+        """Read all records once: processes forked after it need not do so, and share the memory."""
+        for repository in (self.datasets, self.projects, self.weights, self.inferences):
+            repository.load()
 
     def holding_references(self) -> AbstractContextManager[None]:
         """Hold what records refer to each other by: what is found to exist meanwhile is not deleted before the end.
@@ -37,11 +64,12 @@ class Database:
         """
         return self._references.hold()
 
-    def _repository(self, name: str, noun: str) -> Repository:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise unavailable(self.folder, "made", error) from error
-        storage = JsonStorage(self.folder / f"{name}.json")
-        storage.create()
-        return Repository(storage, noun)
+    def _catalogue(self, name: str, noun: str) -> Repository:
+        return self._repository(Placement(self.folder, name, part_size=None), noun)
+
+    def _register(self, name: str, noun: str, groups: Iterable[Fields]) -> Repository:
+        return self._repository(Placement(self.folder, name, PART_SIZE), noun, groups)
+
+    def _repository(self, placement: Placement, noun: str, groups: Iterable[Fields] = ()) -> Repository:
+        prepare(placement)
+        return Repository(Table(placement, groups), noun)

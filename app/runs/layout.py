@@ -146,6 +146,16 @@ class StorageLayout:
     def datasets(self) -> Path:
         return self.root / "datasets"
 
+    @property
+    def dataset_drafts(self) -> Path:
+        """Where datasets are put together: on the disk of the others, and apart, for there may be many of those."""
+        return self.datasets / ".drafts"
+
+    @property
+    def weights_drafts(self) -> Path:
+        """Where uploaded weights are put together."""
+        return self.all_weights / ".drafts"
+
     def dataset(self, dataset_id: int) -> Path:
         """Return the folder of the service's own copy of a description."""
         return self.datasets / str(dataset_id)
@@ -187,5 +197,5 @@ class StorageLayout:
 
     def create(self) -> None:
         """Make the folders; those that exist are left alone."""
-        for folder in (self.records, self.runs, self.unfinished, self.datasets, self.all_weights):
+        for folder in (self.records, self.runs, self.unfinished, self.dataset_drafts, self.weights_drafts):
             folder.mkdir(parents=True, exist_ok=True)

@@ -161,7 +161,7 @@ def test_without_redis_a_training_is_refused_and_leaves_nothing(tmp_path, data_r
     answer = web.post("/backend/train", json=training(dataset, project))
 
     assert answer.status_code == 503 and "Redis" in answer.get_json()["message"]
-    assert list((tmp_path / "runs").iterdir()) == [] and list((tmp_path / "weights").iterdir()) == []
+    assert list((tmp_path / "runs").iterdir()) == [] and list((tmp_path / "weights").glob("[!.]*")) == []
     assert web.get("/backend/weights/1").status_code == 404
     assert web.get(f"/backend/projects/{project['id']}").get_json()["modelweights_id"] is None
 

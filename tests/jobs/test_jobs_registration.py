@@ -249,7 +249,7 @@ def test_an_archive_with_images_lies_in_the_dataset_s_own_folder(services, data_
     opened = open_dataset(record)
     assert record["source"] == f"moles.{kind}" and record["folder"] == str(own / "files" / prefix.rstrip("/"))
     assert resolve("0.png", opened.folder).read_bytes() == (data_root / "0.png").read_bytes()
-    assert [path.name for path in own.parent.iterdir()] == [own.name]
+    assert [path.name for path in own.parent.glob("[!.]*")] == [own.name]
     assert own.stat().st_mode & 0o777 == 0o755
 
     delete_dataset(services, record["id"])

@@ -3,20 +3,28 @@ from pathlib import Path
 
 import pytest
 
-from app.repositories.json_storage import JsonStorage
+from app.repositories.old_layout import prepare
+from app.repositories.placement import Placement
 from app.repositories.repository import Repository
+from app.repositories.table import Table
+
+
+@pytest.fixture(params=[None, 3], ids=["one file", "parts"])
+def placement(request, tmp_path: Path) -> Placement:
+    """A table in one file, and one in parts of three records."""
+    placement = Placement(tmp_path, "projects", request.param)
+    prepare(placement)
+    return placement
 
 
 @pytest.fixture
-def storage(tmp_path: Path) -> JsonStorage:
-    storage = JsonStorage(tmp_path / "projects.json")
-    storage.create()
-    return storage
+def first_file(placement: Placement) -> Path:
+    return placement.path(1)
 
 
 @pytest.fixture
-def repository(storage: JsonStorage) -> Repository:
-    return Repository(storage, "project")
+def repository(placement: Placement) -> Repository:
+    return Repository(Table(placement, [("name",), ("name", "task_id")]), "project")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Several processes and threads on one file, some of them killed: nothing that was acknowledged is lost."""
+"""Several processes and threads on one table of parts, some of them killed: nothing that was acknowledged is lost."""
 
 import json
 import os
@@ -8,17 +8,35 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from writer_process import PART_SIZE
+
+from app.repositories.old_layout import prepare
+from app.repositories.placement import Placement
+from app.repositories.repository import Repository
+from app.repositories.table import Table
 
 CLONE_FOLDER = Path(__file__).parent.parent.parent
 WRITER = Path(__file__).with_name("writer_process.py")
 
 
 @pytest.fixture
-def start_writer(storage) -> Iterator:
+def placement(tmp_path) -> Placement:
+    placement = Placement(tmp_path, "projects", PART_SIZE)
+    prepare(placement)
+    return placement
+
+
+@pytest.fixture
+def repository(placement) -> Repository:
+    return Repository(Table(placement, [("name",)]), "project")
+
+
+@pytest.fixture
+def start_writer(placement) -> Iterator:
     writers: list[subprocess.Popen] = []
 
     def start(mode: str, threads: int, count: int = 0) -> subprocess.Popen:
-        command = [sys.executable, str(WRITER), str(storage.path), mode, str(threads), str(count)]
+        command = [sys.executable, str(WRITER), str(placement.folder), mode, str(threads), str(count)]
         environment = os.environ | {"PYTHONPATH": str(CLONE_FOLDER)}
         writer = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
         writers.append(writer)
@@ -61,7 +79,7 @@ def test_no_step_of_a_count_is_lost(start_writer, repository):
 
 
 def test_killed_writers_leave_a_whole_file_with_all_that_they_acknowledged(
-    start_writer, repository, storage, names_beside
+    start_writer, repository, placement, names_beside
 ):
     survivor = start_writer("add", threads=2)
     victims = [start_writer("add", threads=2) for _ in range(6)]
@@ -70,7 +88,8 @@ def test_killed_writers_leave_a_whole_file_with_all_that_they_acknowledged(
         lines = [victim.stdout.readline() for _ in range(5)]  # it is at work
         victim.kill()
         outputs += [*lines, victim.stdout.read()]  # communicate() would drop what readline() read ahead
-        json.loads(storage.path.read_bytes())
+        for number in placement.present():
+            json.loads(placement.path(number).read_bytes())
         repository.all()
     goal = repository.all()[-1]["id"] + 20
     latest = 0
@@ -85,4 +104,6 @@ def test_killed_writers_leave_a_whole_file_with_all_that_they_acknowledged(
     assert names.items() <= present.items()
     assert len(present) - len(names) <= 2 * (len(victims) + 1), "stored, but killed before they could say so"
     assert repository.add({})["id"] == max(present) + 1
-    assert names_beside(storage.path) == ["projects.json", "projects.json.lock"]
+    parts = sorted(placement.path(number).name for number in placement.present())
+    assert names_beside(placement.path(1)) == [".changes", *parts]
+    assert len(parts) == -(-(max(present) + 1) // PART_SIZE)

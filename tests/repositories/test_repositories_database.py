@@ -3,23 +3,15 @@ import pytest
 from app.errors import NotFound, StorageUnavailable
 from app.repositories.database import Database
 
-TABLES = [
-    "allowed_properties",
-    "datasets",
-    "inferences",
-    "models",
-    "projects",
-    "properties",
-    "tasks",
-    "tokens",
-    "weights",
-]
+CATALOGUES = ["allowed_properties", "models", "properties", "tasks", "tokens"]
+REGISTERS = ["datasets", "inferences", "projects", "weights"]
 
 
 def test_each_table_has_a_file_of_its_own_from_the_start(tmp_path):
-    Database(tmp_path / "storage" / "db")
-    files = (tmp_path / "storage" / "db").glob("*.json")
-    assert sorted(file.stem for file in files) == TABLES
+    folder = tmp_path / "storage" / "db"
+    Database(folder)
+    files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*.json"))
+    assert files == sorted([f"{name}.json" for name in CATALOGUES] + [f"{name}/1-100.json" for name in REGISTERS])
 
 
 def test_opening_again_keeps_the_records(tmp_path):

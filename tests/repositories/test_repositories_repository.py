@@ -5,8 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.errors import NotFound, StorageUnavailable
-from app.repositories.json_storage import JsonStorage
+from app.repositories.old_layout import prepare
+from app.repositories.placement import Placement
 from app.repositories.repository import Repository
+from app.repositories.table import Table
 
 
 def test_a_new_record_is_returned_with_its_id_and_found_again(repository):
@@ -16,9 +18,9 @@ def test_a_new_record_is_returned_with_its_id_and_found_again(repository):
     assert repository.all() == [record]
 
 
-def test_another_process_would_find_the_same(repository, storage):
+def test_another_process_would_find_the_same(repository, placement):
     repository.add({"name": "demo"})
-    assert Repository(JsonStorage(storage.path), "project").all() == repository.all()
+    assert Repository(Table(placement), "project").all() == repository.all()
 
 
 def test_records_are_found_by_all_the_given_fields_in_the_order_of_ids(repository):
@@ -45,12 +47,12 @@ def test_an_unknown_id_is_named(repository, record_id):
     assert repository.all() == [{"id": 1, "name": "a"}]
 
 
-def test_an_update_keeps_the_other_fields(repository, storage):
+def test_an_update_keeps_the_other_fields(repository, first_file):
     repository.add({"name": "a", "task_id": 1})
     repository.add({"name": "b", "task_id": 1})
     assert repository.update(1, name="c") == {"id": 1, "name": "c", "task_id": 1}
     assert repository.get(1) == {"id": 1, "name": "c", "task_id": 1}
-    assert list(json.loads(storage.path.read_bytes())["projects"]) == ["1", "2"], "the order in the file stays"
+    assert list(json.loads(first_file.read_bytes())["projects"]) == ["1", "2"], "the order in the file stays"
 
 
 def test_a_transform_may_drop_fields(repository):
@@ -111,12 +113,12 @@ def test_an_id_was_assigned_however_it_was(repository):
     assert {reserved, deleted, 7, present} <= set(range(1, present + 1))
 
 
-def test_what_is_returned_and_taken_are_copies(repository, storage, settle):
+def test_what_is_returned_and_taken_are_copies(repository, first_file, settle):
     given = {"classes": ["a"], "splits": {"test": 1}}
     returned = repository.add(given)
     given["classes"].append("given")
     returned["classes"].append("returned")
-    settle(storage.path)
+    settle(first_file)
     for read in (lambda: repository.get(1), lambda: repository.all()[0], lambda: repository.update(1)):
         record = read()
         assert record == {"id": 1, "classes": ["a"], "splits": {"test": 1}}
@@ -137,29 +139,74 @@ def test_what_json_cannot_hold_is_refused_and_takes_no_id(repository):
     assert repository.add({})["id"] == 1
 
 
-def test_what_a_person_wrote_into_the_file_is_read(repository, storage, settle):
+def test_what_a_person_wrote_into_the_file_is_read(repository, first_file, settle):
     repository.add({"name": "before"})
-    settle(storage.path)
+    settle(first_file)
     assert repository.get(1)["name"] == "before"
-    storage.path.write_text(storage.path.read_text().replace("before", "edited"))
+    first_file.write_text(first_file.read_text().replace("before", "edited"))
     assert repository.get(1)["name"] == "edited"
     assert repository.update(1, task_id=2) == {"id": 1, "name": "edited", "task_id": 2}
 
 
-def test_a_record_that_a_person_wrote_keeps_its_id_and_is_not_numbered_again(repository, storage):
-    storage.path.write_text('{"projects": {"9": {"name": "by hand", "id": 4}, "3": {"name": "too"}}}')
-    assert repository.all() == [{"id": 3, "name": "too"}, {"id": 9, "name": "by hand"}]
-    repository.delete(9)
-    assert [repository.add({})["id"] for _ in range(2)] == [10, 11]
+def test_a_record_that_a_person_wrote_keeps_its_id_and_is_not_numbered_again(repository, first_file):
+    first_file.write_text('{"projects": {"3": {"name": "by hand", "id": 4}, "1": {"name": "too"}}}')
+    assert repository.all() == [{"id": 1, "name": "too"}, {"id": 3, "name": "by hand"}]
+    repository.delete(3)
+    assert [repository.add({})["id"] for _ in range(2)] == [4, 5]
+
+
+def test_many_records_change_with_one_write_of_each_file(repository, first_file):
+    for name in "abcde":
+        repository.add({"name": name})
+    before = first_file.stat().st_ino
+    repository.update_each([5, 1, 9, 2], name="z")
+    assert [record["name"] for record in repository.all()] == ["z", "z", "c", "d", "z"]
+    assert first_file.stat().st_ino != before
+    assert [record["id"] for record in repository.find(name="z")] == [1, 2, 5]
+
+
+def test_a_selection_is_as_long_as_all_and_reads_what_is_asked_for(repository):
+    for name in "abacada":
+        repository.add({"name": name, "task_id": 1})
+    for equals in ({}, {"name": "a"}, {"name": "a", "task_id": 1}, {"task_id": 1}, {"task_id": 2}, {"id": 2}):
+        selection = repository.select(**equals)
+        assert len(selection) == len(repository.find(**equals)), equals
+        assert selection[1:3] == repository.find(**equals)[1:3]
+    assert repository.select(name="a")[1] == repository.get(3)
+    assert list(repository.select(name="a").map(lambda record: record["id"])) == [1, 3, 5, 7]
+
+
+def test_a_record_that_is_deleted_before_it_is_read_is_left_out(repository):
+    for _ in range(3):
+        repository.add({})
+    selection = repository.select()
+    first = selection[:1]
+    repository.delete(2)
+    assert first + selection[1:] == [{"id": 1}, {"id": 3}]
+
+
+def test_records_are_found_by_what_they_are_now(repository):
+    repository.add({"name": "a"})
+    assert repository.find(name="a")
+    repository.update(1, name="b")
+    assert repository.find(name="a") == [] and repository.find(name="b") == [repository.get(1)]
+    repository.delete(1)
+    assert repository.find(name="b") == []
+
+
+def test_what_a_person_wrote_into_a_field_is_found_whatever_it_is(repository, first_file):
+    first_file.write_text('{"projects": {"1": {"name": ["a"]}, "2": {"name": {"b": 1}}, "3": {"name": 1.5}}}')
+    for name in (["a"], {"b": 1}, 1.5):
+        assert [record["name"] for record in repository.find(name=name)] == [name]
 
 
 @pytest.mark.parametrize("notes", ['{"last_id": "many"}', '{"seeded_ids": 3}', '{"seeded_ids": ["1"]}'])
-def test_notes_of_ids_that_a_person_broke_are_named(repository, storage, notes):
+def test_notes_of_ids_that_a_person_broke_are_named(repository, first_file, notes):
     text = f'{{"assigned_ids": {{"1": {notes}}}}}'
-    storage.path.write_text(text)
-    with pytest.raises(StorageUnavailable, match=r"projects\.json has something else than whole numbers"):
+    first_file.write_text(text)
+    with pytest.raises(StorageUnavailable, match=r"\.json has something else than whole numbers"):
         repository.add({})
-    assert storage.path.read_text() == text
+    assert first_file.read_text() == text
 
 
 def test_missing_records_are_added_with_their_ids(repository):
@@ -177,11 +224,11 @@ def test_what_a_person_changed_or_deleted_is_not_seeded_again(repository):
     assert repository.all() == [{"id": 1, "name": "mine"}]
 
 
-def test_what_a_person_deleted_in_the_file_is_not_seeded_again(repository, storage):
+def test_what_a_person_deleted_in_the_file_is_not_seeded_again(repository, first_file):
     repository.add_missing([{"id": 1}, {"id": 2}])
-    tables = json.loads(storage.path.read_bytes())
+    tables = json.loads(first_file.read_bytes())
     del tables["projects"]["2"]
-    storage.path.write_text(json.dumps(tables))
+    first_file.write_text(json.dumps(tables))
     assert repository.add_missing([{"id": 1}, {"id": 2}]) == []
 
 
@@ -196,13 +243,13 @@ def test_an_id_that_a_person_got_is_never_seeded(repository):
     assert repository.add_missing([{"id": 2, "name": "shipped later"}]) == []
 
 
-def test_seeding_again_does_not_touch_the_file(repository, storage):
+def test_seeding_again_does_not_touch_the_file(repository, first_file):
     repository.add_missing([{"id": 1, "name": "a"}])
-    edited = storage.path.read_bytes().replace(b"  ", b"\t")
-    storage.path.write_bytes(edited)
-    before = storage.path.stat()
+    edited = first_file.read_bytes().replace(b"  ", b"\t")
+    first_file.write_bytes(edited)
+    before = first_file.stat()
     repository.add_missing([{"id": 1, "name": "a"}])
-    assert (storage.path.stat().st_ino, storage.path.read_bytes()) == (before.st_ino, edited)
+    assert (first_file.stat().st_ino, first_file.read_bytes()) == (before.st_ino, edited)
 
 
 STEPS = st.lists(
@@ -214,12 +261,12 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
-@given(steps=STEPS)
-def test_ids_are_given_once_and_records_kept_whatever_the_order(tmp_path_factory, steps):
-    storage = JsonStorage(tmp_path_factory.mktemp("db") / "projects.json")
-    storage.create()
-    repository = Repository(storage, "project")
+@settings(max_examples=80, deadline=None)
+@given(steps=STEPS, part_size=st.sampled_from([None, 1, 2, 5]))
+def test_ids_are_given_once_and_records_kept_whatever_the_order(tmp_path_factory, steps, part_size):
+    placement = Placement(tmp_path_factory.mktemp("db"), "projects", part_size)
+    prepare(placement)
+    repository = Repository(Table(placement, [("count",)]), "project")
     expected: dict[int, int] = {}
     given_ids: set[int] = set()
     reserved: set[int] = set()

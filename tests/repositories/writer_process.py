@@ -1,4 +1,4 @@
-"""One of several processes that write to the same file: python writer_process.py FILE MODE THREADS COUNT.
+"""One of several processes that write to the same table: python writer_process.py FOLDER MODE THREADS COUNT.
 
 MODE `add` adds records and prints the id of each when `add` has returned; `count` adds 1 to a field of record 1.
 COUNT 0 goes on until the process is killed.
@@ -10,12 +10,15 @@ import threading
 from itertools import count, islice
 from pathlib import Path
 
-from app.repositories.json_storage import JsonStorage
+from app.repositories.placement import Placement
 from app.repositories.repository import Repository
+from app.repositories.table import Table
+
+PART_SIZE = 10
 
 
-def main(path: str, mode: str, threads: str, times: str) -> None:
-    repository = Repository(JsonStorage(Path(path)), "project")
+def main(folder: str, mode: str, threads: str, times: str) -> None:
+    repository = Repository(Table(Placement(Path(folder), "projects", PART_SIZE)), "project")
 
     def write(thread: int) -> None:
         for number in islice(count(), int(times) or None):
