@@ -29,9 +29,9 @@ class Version:
     stamp: Stamp
     is_settled: bool
 
-    def is_present(self, path: Path) -> bool:
-        """Tell whether the file is for certain still as it was."""
-        return self.is_settled and self.stamp == stamp_of(path)
+    def is_at(self, stamp: Stamp | None) -> bool:
+        """Tell whether a file that has this stamp now is for certain still as it was."""
+        return self.is_settled and self.stamp == stamp
 
 
 class Content:
@@ -70,7 +70,7 @@ def read_text(path: Path) -> tuple[bytes, Version]:
     """
     try:
         with path.open("rb") as file:
-            stamp = _stamp(os.fstat(file.fileno()))
+            stamp = stamp_in(os.fstat(file.fileno()))
             is_settled = time.time_ns() - stamp[1] > SETTLED_AFTER_NS
             return file.read(), Version(stamp, is_settled)
     except OSError as error:
@@ -98,9 +98,14 @@ def parsed(path: Path, text: bytes, name: str, record_ids: Container[int]) -> Ta
 def stamp_of(path: Path) -> Stamp | None:
     """Return what tells a file from its later states; None while there is none."""
     try:
-        return _stamp(path.stat())
+        return stamp_in(path.stat())
     except OSError:
         return None  # reading it will say why
+
+
+def stamp_in(status: os.stat_result) -> Stamp:
+    """Return the stamp of a file from what the system tells of it."""
+    return status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size
 
 
 def _check(path: Path, tables: Any) -> None:
@@ -122,7 +127,3 @@ def _check_places(path: Path, records: dict[str, Any], record_ids: Container[int
 
 def _malformed(path: Path, expected: str) -> StorageUnavailable:
     return StorageUnavailable(f"The file {path} is no table: {expected}; correct it or restore a backup.")
-
-
-def _stamp(status: os.stat_result) -> Stamp:
-    return status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size

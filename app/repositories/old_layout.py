@@ -42,6 +42,7 @@ def _prepare_parts(placement: Placement) -> None:
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir()
         _write_parts(placement, tables, unfinished)
+        (unfinished / placement.changes.name).touch()
         unfinished.rename(placement.parts)
         sync_folder(placement.folder)
     if single.exists():

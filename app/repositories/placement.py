@@ -6,6 +6,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.repositories.content import Stamp, stamp_in, stamp_of
+
 PART_NAME = re.compile(r"([1-9][0-9]*)-([1-9][0-9]*)\.json")
 EVERY_ID = range(1, 10**18)
 
@@ -68,15 +70,22 @@ class Placement:
         ids = self.ids(number)
         return self.parts / f"{ids[0]}-{ids[-1]}.json"
 
-    def present(self) -> list[int]:
-        """Return the numbers of the parts that have a file, and 1: each table has that one from the start."""
-        numbers = {1}
+    def present(self) -> dict[int, Stamp]:
+        """Return the stamps of the parts that have a file, by their numbers."""
         if not self.is_parted:
-            return [1]
+            stamp = stamp_of(self.single)
+            return {1: stamp} if stamp else {}
+        found = {}
         with suppress(FileNotFoundError), os.scandir(self.parts) as entries:
             for entry in entries:
-                found = PART_NAME.fullmatch(entry.name)
-                number = self.part_of(int(found[1])) if found else 0
-                if number and self.path(number).name == entry.name:
-                    numbers.add(number)
-        return sorted(numbers)
+                number = self._number(entry.name)
+                if number:
+                    found[number] = stamp_in(entry.stat())
+        return dict(sorted(found.items()))
+
+    def _number(self, file_name: str) -> int | None:
+        match = PART_NAME.fullmatch(file_name)
+        if match is None:
+            return None
+        ids = self.ids(number := self.part_of(int(match[1])))
+        return number if (int(match[1]), int(match[2])) == (ids[0], ids[-1]) else None

@@ -20,7 +20,7 @@ from tinydb.table import Table as TinyTable
 from app.errors import StorageUnavailable
 from app.files import JSON_FORM, write_atomically
 from app.repositories.changes import Changes
-from app.repositories.content import Content, Tables, Version, parsed, read_text, stamp_of
+from app.repositories.content import Content, Stamp, Tables, Version, parsed, read_text, stamp_of
 from app.repositories.index import NO_ROWS, Fields, Ids, Index, Rows
 from app.repositories.locking import FileLock
 from app.repositories.placement import Placement
@@ -147,13 +147,16 @@ class Table:
 
     def _is_settled(self, number: int) -> bool:
         """Read a part if it is not in memory as it is now; False while a first writer is not yet done with it."""
-        part, path = self._parts.get(number), self.placement.path(number)
-        if part is not None and part.version.is_present(path):
-            return True
-        if part is None and number > self.last_part and stamp_of(path) is None:
+        stamp = stamp_of(self.placement.path(number))
+        if stamp is None and number > self.last_part:
             return False
-        self._read(number)
+        if not self._is_known(number, stamp):
+            self._read(number)
         return True
+
+    def _is_known(self, number: int, stamp: Stamp | None) -> bool:
+        part = self._parts.get(number)
+        return part is not None and part.version.is_at(stamp)
 
     def _changed_parts(self) -> set[int]:
         noted = self._changes.since_last_time() if self._changes else None
@@ -161,12 +164,13 @@ class Table:
         if noted is not None and len(self._parts) > FEW_PARTS and now - self._looked_at < LOOK_AGAIN_SECONDS:
             return noted
         self._looked_at = now
-        self.last_part = max(self.last_part, *self.placement.present())
-        return set(range(1, self.last_part + 1))
+        present = self.placement.present()
+        self.last_part = max(self.last_part, *present, 1)
+        return {number for number in range(1, self.last_part + 1) if not self._is_known(number, present.get(number))}
 
     def _content(self, number: int) -> Content:
         content = self._contents.get(number)
-        if content is None or not content.version.is_present(self.placement.path(number)):
+        if content is None or not content.version.is_at(stamp_of(self.placement.path(number))):
             self._read(number)
             content = self._contents[number]
         self._contents.move_to_end(number)
