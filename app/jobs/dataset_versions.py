@@ -38,7 +38,11 @@ def split_dataset(services: Services, dataset_id: int, request: Mapping) -> dict
         InvalidInput: naming the field that cannot be used.
     """
     record = services.database.datasets.get(dataset_id)
-    description = opened_description(record)
+    try:
+        description = opened_description(record)
+    except InvalidInput:
+        services.database.datasets.get(dataset_id)  # its files may be gone because it was deleted a moment ago
+        raise
     wishes = {**request, "seed": request.get("seed")}
     if wishes["seed"] is None:
         wishes["seed"] = secrets.randbelow(LARGEST_SEED)

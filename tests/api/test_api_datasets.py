@@ -191,4 +191,5 @@ def test_a_split_and_a_deletion_at_once_do_not_both_succeed(app, data_root):
             uploaded = upload(app.test_client(), packed(data_root)).json
             address = f"/backend/datasets/{uploaded['id']}"
             answers = (executor.submit(split, address).result, executor.submit(delete, address).result)
-            assert sorted(answer() for answer in answers) in ([201, 409], [204, 404])
+            codes = sorted(answer() for answer in answers)
+            assert codes in ([201, 409], [204, 404]), codes
