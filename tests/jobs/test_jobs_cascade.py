@@ -34,7 +34,7 @@ def left(services):
     """Return what is left of weights and inferences, in the records and on the disk."""
     database, storage = services.database, services.storage
     records = [*database.weights.all(), *database.inferences.all()]
-    return records, [*(storage.root / "weights").iterdir()], list(storage.runs.iterdir())
+    return records, [*storage.all_weights.glob("[!.]*")], list(storage.runs.iterdir())
 
 
 @pytest.mark.parametrize("kind", ["weights", "project"])
