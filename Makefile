@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test check audit fuzz bench docs clean
+.PHONY: help install demo serve test check audit fuzz chaos bench docs clean
 
 help: ## Show these words
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ audit: install ## Look for known vulnerabilities of the dependencies; asks a ser
 
 fuzz: install ## Try the whole API with generated requests
 	@$(BIN)/python tests/api/fuzz.py
+
+chaos: install ## Hurt a working service for minutes, then look for all it acknowledged (SEED=7 MINUTES=5)
+	@$(BIN)/python tests/chaos/chaos.py $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
 
 bench: install ## Measure how fast images are read and augmented, beside bare calls, and the memory of trainings
 	@$(BIN)/python benchmarks/dataset_reading.py
