@@ -58,6 +58,7 @@ def measure(folder: Path, size: int) -> dict[str, float]:
     initialise(services)
     began = time.perf_counter()
     fill(services, size)
+    os.sync()
     print(f"{size:,} trainings: filled in {time.perf_counter() - began:.0f} s", flush=True)
     began = time.perf_counter()
     with served(settings) as (connection, process):

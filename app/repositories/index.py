@@ -39,8 +39,7 @@ class Index:
 
     def rows(self, records: Mapping[int, Mapping[str, Any]]) -> Rows:
         """Return what the index would keep of these records."""
-        keys = (tuple(self._key(record, group) for record in records.values()) for group in self._groups)
-        return Rows(array("q", records), tuple(keys))
+        return Rows(array("q", records), tuple(self._keys(records.values(), group) for group in self._groups))
 
     def replace(self, before: Rows, after: Rows) -> None:
         """Put what a part holds now in place of what it held."""
@@ -64,16 +63,27 @@ class Index:
         return min((self._found(group, equals) for group in usable), key=len), False
 
     def _found(self, group: Fields, equals: Mapping[str, Any]) -> Ids:
-        return self._ids[self._groups.index(group)].get(self._key(equals, group), NO_ROWS.ids)
+        (key,) = self._keys([equals], group)
+        return self._ids[self._groups.index(group)].get(key, NO_ROWS.ids)
 
-    def _key(self, record: Mapping[str, Any], group: Fields) -> Hashable:
-        values = [_hashable(record.get(name)) for name in group]
-        key = values[0] if len(values) == 1 else tuple(values)
-        return self._known.setdefault(key, key)
+    def _keys(self, records: Iterable[Mapping[str, Any]], group: Fields) -> tuple[Hashable, ...]:
+        """Return the key of each record; a service with many reads them all when it starts, so each step counts."""
+        if len(group) == 1:
+            (name,) = group
+            keys = [record.get(name) for record in records]
+        else:
+            keys = [tuple([record.get(name) for name in group]) for record in records]
+        known = self._known
+        try:
+            return tuple([known.setdefault(key, key) for key in keys])
+        except TypeError:  # a list or an object, which a person wrote there
+            return tuple([_hashable(key) for key in keys])
 
 
-def _hashable(value: Any) -> Hashable:
-    return orjson.dumps(value) if isinstance(value, list | dict) else value
+def _hashable(key: Any) -> Hashable:
+    if isinstance(key, tuple):
+        return tuple(_hashable(value) for value in key)
+    return orjson.dumps(key) if isinstance(key, list | dict) else key
 
 
 def _first(row: Sequence) -> int:

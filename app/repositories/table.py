@@ -27,6 +27,7 @@ from app.repositories.placement import Placement
 
 NOTES = "assigned_ids"
 ONLY_NOTE = 1
+EMPTY = orjson.dumps({}, option=JSON_FORM)
 
 PARTS_IN_MEMORY = 32
 # What people edit is found at once in so many parts; in larger tables all parts are looked at this often.
@@ -109,28 +110,29 @@ class Table:
             self.refresh()
             draft = Draft(self)
             yield draft
-            for number, tables in draft.changed():
-                self._write(number, tables)
+            for number, tables, text in draft.changed():
+                self._write(number, tables, text)
 
-    def read_anew(self, number: int) -> Tables:
-        """Read a part whatever is in memory; one that is not there yet is empty."""
-        path = self.placement.path(number)
+    def read_anew(self, number: int) -> bytes:
+        """Return the text of a part whatever is in memory; one that is not there yet is empty."""
         with self._threads:
-            if number > self.last_part and stamp_of(path) is None:
-                return {}
+            if number > self.last_part and stamp_of(self.placement.path(number)) is None:
+                return EMPTY
             self._read(number)
-            return orjson.loads(self._contents[number].text)
+            return self._contents[number].text
 
-    def _write(self, number: int, tables: Tables) -> None:
+    def _write(self, number: int, tables: Tables, text: bytes) -> None:
         """Replace a part, having made those that are still missing before it; the lock is held."""
         for missing in range(self.last_part + 1, number):
-            self._write(missing, {})
-        path, text = self.placement.path(number), orjson.dumps(tables, option=JSON_FORM)
+            self._write(missing, {}, EMPTY)
+        path = self.placement.path(number)
         if self._changes is not None:
             self._changes.note(number)
         write_atomically(path, text, temporary=self.placement.temporary)
         with self._threads:
-            self._learn(number, tables, text, Version(stamp_of(path) or (0, 0, 0, 0), is_settled=False))
+            version = Version(stamp_of(path) or (0, 0, 0, 0), is_settled=False)
+            self._learn(number, tables, version, is_in_our_form=True)
+            self._keep(number, text, version)
 
     def _learn_changes(self) -> None:
         """Read the parts that another process, or a person, may have changed; then tell of one that cannot be read."""
@@ -184,18 +186,18 @@ class Table:
             self._keep(number, text, version)
         else:
             tables = parsed(path, text, self.name, self.placement.ids(number))
-            self._learn(number, tables, text, version)
+            own_text = orjson.dumps(tables, option=JSON_FORM)
+            self._learn(number, tables, version, is_in_our_form=own_text == text)
+            self._keep(number, own_text, version)
 
-    def _learn(self, number: int, tables: Tables, text: bytes, version: Version) -> None:
+    def _learn(self, number: int, tables: Tables, version: Version, is_in_our_form: bool) -> None:
         records = {int(key): record for key, record in tables.get(self.name, {}).items()}
         rows = self._index.rows(records)
         before = self._parts[number].rows if number in self._parts else NO_ROWS
         self._index.replace(before, rows)
         notes = tables.get(NOTES, {}).get(str(ONLY_NOTE), {})
-        own_text = orjson.dumps(tables, option=JSON_FORM)
-        self._parts[number] = Part(version, rows, notes, is_in_our_form=own_text == text)
+        self._parts[number] = Part(version, rows, notes, is_in_our_form)
         self.last_part = max(self.last_part, number)
-        self._keep(number, own_text, version)
 
     def _keep(self, number: int, text: bytes, version: Version) -> None:
         self._contents[number] = Content(text, self.name, version)
@@ -209,7 +211,7 @@ class Draft:
 
     def __init__(self, table: Table):
         self._table = table
-        self._stored: dict[int, Tables] = {}
+        self._stored: dict[int, bytes] = {}
         self._drafts: dict[int, MemoryStorage] = {}
 
     def part(self, number: int) -> TinyTable:
@@ -220,17 +222,18 @@ class Draft:
         """Return the notes of a part, to change."""
         return self._tables(number).table(NOTES, cache_size=0)
 
-    def changed(self) -> Iterator[tuple[int, Tables]]:
-        """Yield the number and the tables of each part that is not as it was, in their order."""
+    def changed(self) -> Iterator[tuple[int, Tables, bytes]]:
+        """Yield the number, the tables and the text of each part that is not as it was, in their order."""
         for number, draft in sorted(self._drafts.items()):
-            if draft.memory != self._stored[number]:
-                yield number, draft.memory
+            text = orjson.dumps(draft.memory, option=JSON_FORM)
+            if text != self._stored[number]:
+                yield number, draft.memory, text
 
     def _tables(self, number: int) -> TinyDB:
         if number not in self._drafts:
             self._stored[number] = self._table.read_anew(number)
             draft = MemoryStorage()
-            draft.memory = orjson.loads(orjson.dumps(self._stored[number]))
+            draft.memory = orjson.loads(self._stored[number])
             self._drafts[number] = draft
         draft = self._drafts[number]
         return TinyDB(storage=lambda: draft)
