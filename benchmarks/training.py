@@ -139,14 +139,16 @@ def upload_folder(client: Client, name: str, task_id: int, folder: Path) -> int:
     return upload(client, {"name": name, "task_id": task_id}, archive)["id"]
 
 
-def upload(client: Client, fields: dict, archive: bytes) -> dict:
-    """Register an archive by a multipart form."""
+def upload(
+    client: Client, fields: dict, content: bytes, path: str = "/datasets", file_name: str = "images.tar"
+) -> dict:
+    """Send a file by a multipart form."""
     edge = "----------------dataset"
     parts = [f'--{edge}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{fields[name]}\r\n' for name in fields]
-    head = f'--{edge}\r\nContent-Disposition: form-data; name="file"; filename="images.tar"\r\n\r\n'
-    body = "".join([*parts, head]).encode() + archive + f"\r\n--{edge}--\r\n".encode()
+    head = f'--{edge}\r\nContent-Disposition: form-data; name="file"; filename="{file_name}"\r\n\r\n'
+    body = "".join([*parts, head]).encode() + content + f"\r\n--{edge}--\r\n".encode()
     headers = {"Content-Type": f"multipart/form-data; boundary={edge}"}
-    return json.loads(client.read(Request(client.url("/datasets"), body, headers, method="POST")))
+    return json.loads(client.read(Request(client.url(path), body, headers, method="POST")))
 
 
 def train(client: Client, case: Case, request: dict, epochs: int, precision: str) -> tuple[float, float]:
