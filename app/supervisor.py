@@ -20,9 +20,10 @@ PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 TICK_SECONDS = 0.2
 READ_BYTES = 65536
-# A program that was killed, or crashed, is started anew; one that ends this often within this time cannot run.
+# A program that ends is started anew; one that fails by itself this often within this time cannot run.
 MOST_ENDINGS = 5
 ENDINGS_SECONDS = 60.0
+ENDED_BY_OTHERS = (0, -signal.SIGKILL, -signal.SIGTERM)
 
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None  # loaded here: not between fork and exec
 
@@ -160,15 +161,22 @@ class Supervisor:
     def _start_anew(self, running: _Running) -> None:
         """Start a program that ended, after what it left of itself."""
         name, now = running.program.name, time.monotonic()
-        endings = [moment for moment in self._endings.get(name, []) if now - moment < ENDINGS_SECONDS] + [now]
-        self._endings[name] = endings
-        if len(endings) >= MOST_ENDINGS:
+        endings = [moment for moment in self._endings.get(name, []) if now - moment < ENDINGS_SECONDS]
+        self._endings[name] = endings + [now] * (running.process.returncode not in ENDED_BY_OTHERS)
+        if len(self._endings[name]) >= MOST_ENDINGS:
             _give_up(running)
         self.log.say(f"{name} {_ending(running.process)}; it is started again")
         with suppress(ProcessLookupError):
             os.killpg(running.process.pid, signal.SIGKILL)  # such as web workers, which still hold the port
+            self._await_orphans()
         self._forget_lines(running)
         self._start(running.program)
+
+    def _await_orphans(self) -> None:
+        """Take note of the end of those that were inherited and have ended."""
+        own = {running.process.pid for running in self._running.values()}
+        for pid in set(_children()) - own:
+            os.waitpid(pid, os.WNOHANG)
 
     def _forget_lines(self, running: _Running) -> None:
         with suppress(KeyError):  # it was at its end already
@@ -242,11 +250,16 @@ def _stop_signals() -> list[signal.Signals]:
 
 def _end_orphans() -> None:
     """Kill what the ended programs left running: this process has inherited it."""
-    children = Path(f"/proc/self/task/{os.getpid()}/children")
-    while children.exists() and (pids := children.read_text().split()):
-        for pid in map(int, pids):
+    while pids := _children():
+        for pid in pids:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
+
+
+def _children() -> list[int]:
+    """List the children of this process, inherited ones included (Linux only)."""
+    children = Path(f"/proc/self/task/{os.getpid()}/children")
+    return [int(pid) for pid in children.read_text().split()] if children.exists() else []
 
 
 def _kill_group(process: subprocess.Popen) -> None:
