@@ -169,7 +169,7 @@ def _run_split(run: _Run) -> EpochScores | None:
         seconds, began = time.monotonic() - began, time.monotonic()
         position.seconds += seconds
         run.pace.add(position.split, len(batch.indexes), seconds)
-        _tell_progress(run, loader.batch_count, metric.compute())
+        _tell_progress(run, loader.batch_count, metric.glance())
     return EpochScores(
         position.epoch,
         position.split,

@@ -144,7 +144,7 @@ FAMILY_DEFAULTS = {
         "learning rate": (None, "0.0001"),
         "loss function": ("CrossEntropy,SoftCrossEntropy,MSE", "CrossEntropy"),
         "batch size": (None, "16"),
-        "metric": ("CategoricalAccuracy,MeanAbsoluteError,MeanSquaredError", "CategoricalAccuracy"),
+        "metric": ("CategoricalAccuracy,MeanAbsoluteError,MeanSquaredError,AUC", "CategoricalAccuracy"),
     },
     SEGMENTATION: {
         "learning rate": (None, "0.0001"),

@@ -82,6 +82,7 @@ CHOICES = {
         "binary_accuracy": Choice(ONLY_CLASSIFICATION, ("BinaryAccuracy",)),
         "mean_absolute_error": Choice(ONLY_CLASSIFICATION, ("MeanAbsoluteError", "MAE")),
         "mean_squared_error": Choice(ONLY_CLASSIFICATION, ("MeanSquaredError", "MSE")),
+        "auc": Choice(ONLY_CLASSIFICATION, ("AUC", "ROC AUC")),
         "dice": Choice(ONLY_SEGMENTATION, ("Dice",)),
         "iou": Choice(ONLY_SEGMENTATION, ("IoU",)),
     },
@@ -132,7 +133,7 @@ CHOICES = {
 # What fits a dataset whose images have any number of classes each, by kind; the first is the default.
 MULTI_LABEL_CHOICES = {
     "loss": ("binary_cross_entropy", "mean_squared_error"),
-    "metric": ("binary_accuracy", "mean_absolute_error", "mean_squared_error"),
+    "metric": ("binary_accuracy", "mean_absolute_error", "mean_squared_error", "auc"),
 }
 
 

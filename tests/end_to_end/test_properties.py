@@ -28,7 +28,7 @@ def test_all_properties_together(client, service, sides, project):
     body = training(
         sides, project, Epochs=4, Batch_size=4, Optimizer="SGD", LR_schedule="cosine", Warm_up_epochs=1,
         Precision="mixed", Class_weights="balanced", Gradient_accumulation=2, Devices="CPU", Loader_workers=2,
-        Keep_best_by="loss", Halve_batch_size="yes",
+        Keep_best_by="loss", Halve_batch_size="yes", Metric="AUC",
     )  # fmt: skip
     answer = client.post("/train", body)
 
@@ -37,6 +37,7 @@ def test_all_properties_together(client, service, sides, project):
     assert status["process_status"] == "finished" and "best cross_entropy=" in status["process_data"]
     rates = [row["learning_rate"] for row in rows_of(service, answer) if row["split"] == "training"]
     assert rates[0] == 1e-3 > rates[1] > rates[2] > rates[3] > 0
+    assert all(0.5 <= row["auc"] <= 1 for row in rows_of(service, answer)[-2:])
     settings = {
         row["property_id"]: row["value"]
         for row in client.get(f"/trainingSettings?modelweights_id={answer['weight_id']}")

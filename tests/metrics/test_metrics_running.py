@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from app.metrics.running import RUNNING_METRICS
 
@@ -94,3 +95,45 @@ def test_metrics_of_independent_classes_are_means_over_samples(name, step):
         "mean_squared_error": np.mean(distance**2),
     }
     assert metric.compute() == pytest.approx(expected[name])
+
+
+@pytest.mark.parametrize("step", [37, 10, 1])
+def test_the_area_is_that_of_all_samples_whatever_the_batches(step):
+    probabilities, targets = class_case()
+    metric, resumed = RUNNING_METRICS["auc"](), RUNNING_METRICS["auc"]()
+
+    for start in range(0, len(targets), step):
+        resumed.restore(metric.sums)  # as after a checkpoint between any two batches
+        metric = resumed
+        metric.update(probabilities[start : start + step], targets[start : start + step])
+
+    expected = roc_auc_score(targets, probabilities, multi_class="ovr", average="macro")
+    assert metric.compute() == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_area_of_images_with_any_number_of_classes():
+    probabilities, _ = class_case()
+    targets = (np.random.default_rng(3).random(probabilities.shape) > 0.5).astype(int)
+    metric = RUNNING_METRICS["auc"]()
+    metric.update(probabilities, targets)
+    assert metric.compute() == pytest.approx(roc_auc_score(targets, probabilities, average="macro"), abs=1e-12)
+
+
+def test_a_class_without_a_curve_does_not_count_in_the_area():
+    probabilities, targets = class_case()
+    metric = RUNNING_METRICS["auc"]()
+    assert np.isnan(metric.compute()) and np.isnan(metric.glance())
+    metric.update(probabilities, np.minimum(targets, 1))
+    both = [roc_auc_score(np.minimum(targets, 1) == label, probabilities[:, label]) for label in (0, 1)]
+    assert metric.compute() == pytest.approx(np.mean(both), abs=1e-12)
+
+
+def test_a_glance_is_at_the_area_of_a_moment_ago():
+    probabilities, targets = class_case(samples=200)
+    metric = RUNNING_METRICS["auc"]()
+    metric.update(probabilities[:150], targets[:150])
+    before = metric.glance()
+    metric.update(probabilities[150:151], targets[150:151])
+    assert metric.glance() == before == pytest.approx(metric.compute(), abs=0.02)
+    metric.update(probabilities[151:], targets[151:])
+    assert metric.glance() == metric.compute() != before
