@@ -77,7 +77,9 @@ def _compared(
         expected, found = network.predict_batch(batch), engine.run_onnx(path, batch)
         if found.shape != expected.shape:
             raise JobFailure(f"The exported file gives {found.shape} for {expected.shape}, so it is not offered.")
-        difference = max(difference, float(np.abs(found - expected).max()))
+        if not np.isfinite(expected).all():
+            raise JobFailure("The network gives numbers that are not finite (NaN): its weights are of no use.")
+        difference = float(np.maximum(difference, np.abs(found - expected).max()))  # NaN counts
         largest = max(largest, float(expected.max()))
         if not is_sum_one:  # the class that is not there has a probability as well, of 1 less this one
             largest = max(largest, 1 - float(expected.min()))

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import onnx
 import pytest
+from onnx import TensorProto
 from onnx_files import eddl_like, make, numbers, run, tensorflow_like
 
 from app.engines import get_engine
@@ -119,6 +120,71 @@ def test_a_file_that_the_checker_of_onnx_refuses(tmp_path):
 def test_classes_that_are_not_as_many_as_the_outputs(tmp_path):
     with pytest.raises(JobFailure, match=r"gives 3 for each image; 2 numbers.*check the classes"):
         taken(dense(tmp_path / "net.onnx"), Wanted("classification", classes=("a", "b")))
+
+
+@pytest.mark.parametrize(("kind", "dtype"), [(TensorProto.FLOAT16, np.float16), (TensorProto.DOUBLE, np.float64)])
+def test_networks_of_other_real_numbers_become_float32_and_are_trained_and_downloaded_so(tmp_path, kind, dtype):
+    weights = {name: value.astype(dtype) for name, value in DENSE.items()}
+    nodes = [("Flatten", ["images"], ["flat"], {}), ("Gemm", ["flat", "w", "b"], ["out"], {})]
+    imported, network = taken(make(tmp_path / "net.onnx", nodes, weights, ["N", 3, 4, 4], kind=kind), CLASSIFY)
+    assert any("are computed as float32" in note for note in imported.notes)
+    images = numbers(4, 3, 4, 4)
+    logits = images.reshape(4, -1) @ weights["w"].astype(np.float32) + weights["b"].astype(np.float32)
+    np.testing.assert_allclose(network.predict_batch(images), probabilities(logits), rtol=1e-4)
+
+    network.train_batch(images, np.array([0, 1, 2, 0]))
+    network.export_onnx(tmp_path / "out.onnx", {})
+
+    found = get_engine("torch").run_onnx(tmp_path / "out.onnx", images)
+    np.testing.assert_allclose(found, network.predict_batch(images), rtol=1e-5)
+
+
+def test_real_numbers_of_several_kinds_in_one_file(tmp_path):
+    nodes = [
+        ("Flatten", ["images"], ["flat"], {}),
+        ("Cast", ["flat"], ["narrow"], {"to": TensorProto.FLOAT16}),
+        ("MatMul", ["narrow", "w"], ["product"], {}),
+        ("Cast", ["product"], ["out"], {"to": TensorProto.FLOAT}),
+    ]
+    weights = {"w": DENSE["w"].astype(np.float16)}
+    _, network = taken(make(tmp_path / "net.onnx", nodes, weights, ["N", 3, 4, 4]), CLASSIFY)
+    images = numbers(4, 3, 4, 4)
+    network.train_batch(images, np.array([0, 1, 2, 0]))
+    network.export_onnx(tmp_path / "out.onnx", {})
+    found = get_engine("torch").run_onnx(tmp_path / "out.onnx", images)
+    np.testing.assert_allclose(found, network.predict_batch(images), rtol=1e-5)
+
+
+def test_a_map_for_each_image_is_no_answer_to_which_class(tmp_path):
+    nodes = [
+        ("Conv", ["images", "k"], ["maps"], {}),
+        ("Flatten", ["images"], ["flat"], {}),
+        ("Gemm", ["flat", "w", "b"], ["scores"], {}),
+    ]
+    weights = {"k": numbers(5, 3, 3, 3), **DENSE}
+    path = make(tmp_path / "net.onnx", nodes, weights, ["N", 3, 4, 4], output="maps", outputs=["scores"])
+    with pytest.raises(JobFailure, match="gives 5 x 2 x 2 numbers for each image, which are no classes; send the"):
+        taken(path, CLASSIFY)
+    assert taken(path, Wanted("classification", classes=("a", "b", "c")))[0].last_layer == "Gemm_2"
+
+
+def test_a_network_without_weights_is_refused(tmp_path):
+    path = make(tmp_path / "net.onnx", [("GlobalAveragePool", ["images"], ["out"], {})], {}, ["N", 3, 4, 4])
+    with pytest.raises(JobFailure, match="has no weights"):
+        taken(path, CLASSIFY)
+
+
+def test_a_network_that_blows_up_images_wants_too_much_memory(tmp_path):
+    nodes = [("Tile", ["images", "times"], ["large"], {}), ("GlobalAveragePool", ["large"], ["out"], {})]
+    path = make(tmp_path / "net.onnx", nodes, {"times": np.array([1, 1, 10**6, 10**6])}, ["N", 3, 4, 4])
+    with pytest.raises(MemoryError):
+        taken(path, CLASSIFY)
+
+
+def test_what_onnxruntime_cannot_compute_is_a_sentence(tmp_path):
+    path = dense(tmp_path / "net.onnx")
+    with pytest.raises(JobFailure, match=r"onnxruntime cannot compute the network: .*imensions"):
+        get_engine("torch").run_onnx(path, numbers(2, 3, 9, 9))
 
 
 def test_freezing_leaves_the_last_layer_to_learn(tmp_path):

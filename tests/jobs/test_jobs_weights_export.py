@@ -68,6 +68,16 @@ def test_a_file_that_computes_other_numbers_is_an_error(folder, tmp_path):
         _compared(engine, engine.build(CONFIG), tmp_path / "other.onnx", [IMAGES])
 
 
+def test_weights_that_are_no_numbers_are_an_error(folder):
+    content = torch.load(folder.best, weights_only=True)
+    next(iter(content["weights"].values())).fill_(float("nan"))
+    torch.save(content, folder.best)
+
+    with pytest.raises(JobFailure, match=r"not finite \(NaN\)"):
+        export_weights(folder, FACTS, [IMAGES])
+    assert not is_exported(folder)
+
+
 def test_a_class_that_is_never_seen_is_compared_by_the_probability_of_its_absence(tmp_path):
     """Two programs round 1e-9 differently; that is no difference of a probability."""
     config = replace(CONFIG, is_multi_label=True, loss="binary_cross_entropy")

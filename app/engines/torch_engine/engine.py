@@ -10,7 +10,7 @@ import torch
 
 from app.engines.torch_engine import onnx_export, onnx_upload
 from app.engines.torch_engine.devices import advise, find_devices
-from app.engines.torch_engine.network import TorchNetwork, build_network
+from app.engines.torch_engine.network import TorchNetwork, build_network, memory_errors
 from app.engines.torch_engine.shared_network import SharedNetwork
 from app.files import write_atomically
 from app.training.config import TrainingConfig
@@ -44,7 +44,8 @@ class TorchEngine:
 
     def import_onnx(self, path: Path, wanted: Wanted, graph: Path) -> Imported:
         """Check a foreign ONNX file, and write it in the form that `build` takes."""
-        model, imported = onnx_upload.read_upload(path, wanted)
+        with memory_errors():
+            model, imported = onnx_upload.read_upload(path, wanted)
         write_atomically(graph, model.SerializeToString())
         return imported
 

@@ -20,12 +20,14 @@ from app.engines.torch_engine.onnx_graph import opset_of
 from app.engines.torch_engine.onnx_head import set_value
 from app.engines.torch_engine.onnx_import import GraphModule
 from app.engines.torch_engine.onnx_rewrite import add_node
+from app.errors import JobFailure
 from app.training.config import TrainingConfig
 
 OPSET = 17
 PRODUCER = "deephealth-backend"
 IMAGES, PROBABILITIES = "images", "probabilities"
 TRACED_BATCH = 2
+LONGEST_REASON = 300
 
 
 class _WithActivation(nn.Module):
@@ -113,14 +115,24 @@ def describe(model: ModelProto, metadata: Mapping[str, str]) -> None:
 
 
 def run(path_or_content: str | bytes, images: np.ndarray) -> np.ndarray:
-    """Return what onnxruntime makes of images `(N, C, H, W)`, as many at a time as the file takes."""
+    """Return what onnxruntime makes of images `(N, C, H, W)`, as many at a time as the file takes.
+
+    Raises:
+        JobFailure: if it cannot compute the file.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # only errors
-    session = onnxruntime.InferenceSession(path_or_content, options, providers=["CPUExecutionProvider"])
-    image = session.get_inputs()[0]
-    size = image.shape[0] if isinstance(image.shape[0], int) else len(images)
-    padded = np.concatenate([images, np.repeat(images[:1], -len(images) % size, axis=0)])
-    parts = [session.run(None, {image.name: part})[0] for part in np.split(padded, len(padded) // size)]
+    try:
+        session = onnxruntime.InferenceSession(path_or_content, options, providers=["CPUExecutionProvider"])
+        image = session.get_inputs()[0]
+        size = image.shape[0] if isinstance(image.shape[0], int) else len(images)
+        padded = np.concatenate([images, np.repeat(images[:1], -len(images) % size, axis=0)])
+        parts = [session.run(None, {image.name: part})[0] for part in np.split(padded, len(padded) // size)]
+    except MemoryError:
+        raise
+    except Exception as error:  # those of onnxruntime have no class in common
+        reason = " ".join(str(error).split())[:LONGEST_REASON].rstrip(".")
+        raise JobFailure(f"onnxruntime cannot compute the network: {reason}.") from error
     return np.concatenate(parts)[: len(images)]

@@ -94,7 +94,7 @@ def _refuse_unknown(model: ModelProto) -> None:
             domain = f"{node.domain}." if node.domain not in DOMAINS else ""
             raise JobFailure(
                 f"The operator {domain}{node.op_type[:60]} of node {name_of(node)[:80]!r} is not among those that the "
-                "service can compute; docs/weights.md lists them."
+                "service can compute."
             )
 
 

@@ -19,7 +19,6 @@ from app.zoo.architectures import SEGMENTATION
 
 PREFIX = "deephealth/"
 TWO_LOGITS = f"{PREFIX}two_logits"
-REAL_NUMBERS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16)
 # What may come between the last activation and the output without changing what the numbers mean.
 PASSING = ("Identity", "Cast", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Dropout")
 ACTIVATIONS = ("Softmax", "Sigmoid")
@@ -50,6 +49,11 @@ def has_channels_first(sizes: Sequence[int | None], channels: int | None) -> boo
     return sizes[1] in wanted or sizes[3] not in wanted
 
 
+def class_count(shape: Sequence[int]) -> int:
+    """Return how many classes the numbers for one image tell apart; 0 for maps and sequences, which tell none."""
+    return int(np.prod(shape)) if sum(size != 1 for size in shape) <= 1 else 0
+
+
 class _Rewriter:
     def __init__(self, model: ModelProto, config: TrainingConfig):
         self._model = model
@@ -63,7 +67,7 @@ class _Rewriter:
     def turn_input(self) -> None:
         """Make the input `(N, C, H, W)` float32."""
         element = self._image.type.tensor_type.elem_type
-        if element not in REAL_NUMBERS:
+        if element != TensorProto.FLOAT:
             kind = TensorProto.DataType.Name(element).lower()
             raise JobFailure(f"The input takes numbers of type {kind}; float32 is expected: export the network so.")
         sizes, config = sizes_of(self._image), self._config
@@ -79,8 +83,6 @@ class _Rewriter:
         if not is_first:
             self._before_input("Transpose", perm=[0, 2, 3, 1])
             self.done.append("The file has the channels last; images are turned before the first layer.")
-        if element != TensorProto.FLOAT:
-            self._before_input("Cast", to=element)
 
     def choose_output(self) -> None:
         """Take the first output whose shape fits the classes."""
@@ -154,7 +156,7 @@ class _Rewriter:
         """Tell whether the result for one image can become logits."""
         counts = self._plane_counts()
         if self._config.task != SEGMENTATION:
-            return int(np.prod(shape)) in counts
+            return class_count(shape) in counts
         pixels = self._config.input_height * self._config.input_width
         if len(shape) == 2:
             return shape[0] == pixels and shape[1] in counts

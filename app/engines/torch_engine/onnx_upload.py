@@ -15,7 +15,8 @@ from app.augment.parser import parse
 from app.engines.torch_engine.onnx_graph import GraphIndex, name_of, read_model, sizes_of, value_info
 from app.engines.torch_engine.onnx_head import LAYER_KEY, find_head
 from app.engines.torch_engine.onnx_import import GraphModule
-from app.engines.torch_engine.onnx_rewrite import PREFIX, free_name, has_channels_first, rewrite
+from app.engines.torch_engine.onnx_precision import widen
+from app.engines.torch_engine.onnx_rewrite import PREFIX, class_count, free_name, has_channels_first, rewrite
 from app.errors import InvalidInput, JobFailure
 from app.training.config import TrainingConfig
 from app.training.engine import Imported, Wanted
@@ -41,9 +42,11 @@ def read_upload(path: Path, wanted: Wanted) -> tuple[ModelProto, Imported]:
     model = read_model(path)
     _check(model)
     facts = _facts(model)
+    widened = widen(model)
     config, notes = _config(model, wanted, facts)
-    notes += rewrite(model, config)
+    notes += widened + rewrite(model, config)
     notes += _prepare_images(model, wanted, config)
+    _refuse_empty(model)
     return model, Imported(config, tuple(notes), _last_layer(model, wanted.layer_to_remove))
 
 
@@ -57,6 +60,11 @@ def _check(model: ModelProto) -> None:
     except onnx.checker.ValidationError as error:
         reason = " ".join(str(error).split())[:LONGEST_REASON].rstrip(".")
         raise JobFailure(f"The file is no sound ONNX model: {reason}.") from error
+
+
+def _refuse_empty(model: ModelProto) -> None:
+    if not any(True for _ in GraphModule(model).parameters()):
+        raise JobFailure("The network has no weights, so that there is nothing in it to use or to train.")
 
 
 def _facts(model: ModelProto) -> dict[str, object]:
@@ -160,10 +168,12 @@ def _numbered_classes(model: ModelProto, config: TrainingConfig) -> tuple[str, .
         planes = shape[0] if len(shape) == 3 and (shape[0] not in sides or shape[2] in sides) else shape[-1]
         count = max(planes, 1)
     else:
-        count = int(np.prod(shape))
+        count = class_count(shape)
         count = 2 if count == 1 and not config.is_multi_label else count
     if not 0 < count <= MOST_CLASSES:
-        raise JobFailure(f"The network gives {count:,} numbers for each image, which are no classes.")
+        shown = " x ".join(f"{size:,}" for size in shape)
+        advice = "; send the classes, and another of its outputs may fit" if len(model.graph.output) > 1 else ""
+        raise JobFailure(f"The network gives {shown} numbers for each image, which are no classes{advice}.")
     return tuple(str(index) for index in range(count))
 
 
