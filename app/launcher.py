@@ -6,12 +6,14 @@ import http.client
 import os
 import socket
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import IO
 
 from honcho.environ import parse_procfile
 
@@ -29,6 +31,7 @@ DOCUMENTATION_PATH = "/backend/docs"
 LOCK_NAME = ".served"
 REDIS = "redis"
 WEB = "web"
+REMAINS_SECONDS = 30.0  # that programs take to end when their launcher was killed
 EXTRA_GRACE_SECONDS = 5  # beside the time that a running job has to stop
 
 
@@ -43,7 +46,7 @@ def serve(settings: Settings, procfile: Path) -> None:
         ToolkitError: the service cannot start here, or one of its programs ended. Nothing runs by then.
     """
     programs = read_procfile(procfile)
-    with storage_lock(settings.storage_dir):
+    with storage_lock(settings.storage_dir) as lock:
         refuse_exposure([settings.host], stored_tokens(settings))
         settings = replace(settings, port=free_port(settings.host, settings.port))
         if not settings.uses_embedded_redis:
@@ -56,6 +59,7 @@ def serve(settings: Settings, procfile: Path) -> None:
             environment=program_environment(settings, os.environ),
             log=log,
             grace_seconds=settings.stop_grace_seconds + EXTRA_GRACE_SECONDS,
+            kept_open=(lock,),
         )
         log.say(f"Starting {', '.join(program.name for program in programs)}; the files are in {settings.storage_dir}")
         supervisor.run(
@@ -109,8 +113,10 @@ def program_environment(settings: Settings, environment: Mapping[str, str]) -> d
 
 
 @contextmanager
-def storage_lock(folder: Path) -> Iterator[None]:
-    """Hold the storage folder for one launcher.
+def storage_lock(folder: Path) -> Iterator[int]:
+    """Hold the storage folder for one launcher and its programs; yield the descriptor that each of these has to keep.
+
+    What is left of a service whose launcher was killed ends soon, and is waited for.
 
     Raises:
         StorageUnavailable: it cannot be made or written.
@@ -120,21 +126,44 @@ def storage_lock(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=folder) as probe:  # the lock file may be there already, so it proves nothing
             probe.write(b"?")
-        lock = (folder / LOCK_NAME).open("ab")
+        lock = (folder / LOCK_NAME).open("a+b", buffering=0)
     except OSError as error:
         raise StorageUnavailable(
             f"The storage folder {folder} cannot be written ({error.strerror}); "
             "choose another one with STORAGE_DIR=/a/folder make serve."
         ) from error
     with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise Conflict(
-                f"The storage folder {folder} is served already; stop that service, "
-                "or choose another folder with STORAGE_DIR=/a/folder PORT=8001 make serve."
-            ) from error
-        yield
+        deadline = time.monotonic() + REMAINS_SECONDS
+        while not _is_locked(lock):
+            if _has_launcher(lock) or time.monotonic() > deadline:
+                raise Conflict(
+                    f"The storage folder {folder} is served already; stop that service, "
+                    "or choose another folder with STORAGE_DIR=/a/folder PORT=8001 make serve."
+                )
+            time.sleep(0.1)
+        lock.truncate(0)
+        lock.write(str(os.getpid()).encode())
+        yield lock.fileno()
+
+
+def _is_locked(lock: IO[bytes]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _has_launcher(lock: IO[bytes]) -> bool:
+    """Tell whether the launcher that locked the folder lives, and not only some of its programs."""
+    lock.seek(0)
+    try:
+        os.kill(int(lock.read() or b"x"), 0)
+    except (ValueError, ProcessLookupError):
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
 
 
 def free_port(host: str, port: int) -> int:

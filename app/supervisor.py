@@ -75,6 +75,7 @@ class Supervisor:
         log: where their lines go.
         grace_seconds: time that a program has to end after SIGTERM before it is killed.
         start_seconds: time that a stage has to become ready.
+        kept_open: descriptors that every program keeps open until it ends.
     """
 
     stages: Sequence[Stage]
@@ -83,6 +84,7 @@ class Supervisor:
     log: ProgramLog
     grace_seconds: float = 15
     start_seconds: float = 120
+    kept_open: Sequence[int] = ()
     _running: dict[str, _Running] = field(default_factory=dict, init=False)
     _endings: dict[str, list[float]] = field(default_factory=dict, init=False)
     _stops_asked: int = field(default=0, init=False)
@@ -133,6 +135,7 @@ class Supervisor:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            pass_fds=self.kept_open,
             start_new_session=True,  # Ctrl-C reaches the launcher alone, which then stops the others in order
             preexec_fn=end_with_parent(os.getpid()),
         )

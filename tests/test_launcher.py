@@ -162,6 +162,19 @@ def test_nothing_survives_a_killed_launcher(launch):
     wait_until_gone(pids)
 
 
+def test_what_is_left_of_a_killed_service_is_waited_for(launch):
+    slow = """slow: sh -c 'trap "sleep 2; exit" TERM; while :; do sleep 0.1; done'"""
+    killed = launch(REDIS, WEB, slow)
+    read_until(killed, "Ready")
+    pids = descendants(killed.pid)
+
+    killed.kill()
+    killed.wait()
+    read_until(launch(REDIS, WEB, slow), "Ready")
+
+    assert not any(map(is_alive, pids))
+
+
 def test_what_a_program_left_running_is_ended_too(launch):
     leaver = """leaver: sh -c 'setsid sh -c "trap : TERM; sleep 600; sleep 600" & echo started; exec sleep 600'"""
     process = launch(REDIS, WEB, leaver)

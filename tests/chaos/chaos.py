@@ -40,6 +40,7 @@ class Chaos:
         self._began = time.monotonic()
         self.true_after: list[float] = []
         self.acts = [self.kill_job, self.kill_program, self.kill_program, self.freeze, self.cut_power, self.restart]
+        self.acts += [self.kill_launcher]
         self.acts += [self.fill_disk] if has_small_disk else []
         self.acts += [self.set_clock] if COMPILER else []
 
@@ -89,6 +90,12 @@ class Chaos:
         self.true_after.append(seconds)
         self.say(f"ready after {time.monotonic() - began - seconds:.1f} s, all states true {seconds:.1f} s later")
         self._clients.resume()
+
+    def kill_launcher(self) -> None:
+        self.say("kills the launcher and starts it again")
+        self._served.process.kill()
+        self._served.process.wait()
+        self._served.start()
 
     def restart(self) -> None:
         self.say("presses Ctrl-C and starts it again")
