@@ -8,8 +8,11 @@ import signal
 import pytest
 import urllib3
 from conftest import Service, training, wait_until
-from test_resume import PROPERTIES, is_begun, results
+from test_resume import PROPERTIES as LONG_PROPERTIES
+from test_resume import is_begun, results
 from test_stops_and_failures import is_training, programs
+
+PROPERTIES = {**LONG_PROPERTIES, "Epochs": "10"}
 
 
 @pytest.fixture(scope="module")
