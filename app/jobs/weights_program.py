@@ -90,7 +90,7 @@ def main(source: BinaryIO, target: BinaryIO) -> int:
     except ToolkitError as error:
         answer, code = {"error": error.message, "errors": error.errors}, REFUSED
     except MemoryError:
-        answer, code = {"error": f"it needs more than {MEMORY_BYTES // 1024**3} GiB of memory."}, REFUSED
+        answer, code = {"error": f"The network needs more than {MEMORY_BYTES // 1024**3} GiB of memory."}, REFUSED
     target.write(json.dumps(answer).encode())
     return code
 

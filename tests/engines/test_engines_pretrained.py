@@ -1,6 +1,8 @@
 """Weights of others, under the names that other programs give them."""
 
+import pickle
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -82,6 +84,20 @@ def test_weights_of_another_architecture_are_refused(engine, tmp_path):
     path = write(tmp_path / "net.pth", state(engine.build(config_of("resnet50"))))
     with pytest.raises(JobFailure, match=r"These are not weights of resnet18: layer1\.\S+ is not in them"):
         engine.build(config_of("resnet18")).load_pretrained(path)
+
+
+@pytest.mark.parametrize("save", [torch.save, lambda content, path: path.write_bytes(pickle.dumps(content, 2))])
+def test_files_with_more_than_weights_are_refused_in_one_sentence_and_not_run(engine, tmp_path, save):
+    class Opened:
+        def __reduce__(self):
+            return Path.touch, (tmp_path / "was run",)
+
+    path = tmp_path / "resnet18.pth"
+    save({"fc.weight": Opened()}, path)
+    with pytest.raises(JobFailure) as refusal:
+        engine.build(config_of("resnet18")).load_pretrained(path)
+    assert "holds other things than weights" in refusal.value.message and "weights_only" not in refusal.value.message
+    assert "\n" not in refusal.value.message and not (tmp_path / "was run").exists()
 
 
 def test_without_a_network_the_library_says_what_to_do(engine, tmp_path, monkeypatch):

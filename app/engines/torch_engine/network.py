@@ -274,7 +274,12 @@ def _load(path: Path) -> dict:
         _check_whole(path)
         with memory_errors():
             return torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, BadZipFile, UnpicklingError) as error:
+    except UnpicklingError as error:  # torch's own text is a page, and advises to run what is in the file
+        raise JobFailure(
+            f"{path.name} cannot be read as PyTorch weights: it is no file of torch.save, or holds other things than "
+            "weights, which are never run; save the network's state_dict()."
+        ) from error
+    except (OSError, RuntimeError, ValueError, EOFError, BadZipFile) as error:
         raise JobFailure(f"{path.name} cannot be read as PyTorch weights: {error}") from error
 
 
