@@ -168,6 +168,19 @@ def test_a_map_for_each_image_is_no_answer_to_which_class(tmp_path):
     assert taken(path, Wanted("classification", classes=("a", "b", "c")))[0].last_layer == "Gemm_2"
 
 
+def test_a_network_that_was_exported_while_it_learned_is_refused(tmp_path):
+    ones = np.ones(3, np.float32)
+    layer = {"s": ones, "o": ones, "m": ones, "v": ones}
+    nodes = [
+        ("BatchNormalization", ["images", *layer], ["normal", "mean", "variance"], {"training_mode": 1}),
+        ("Flatten", ["normal"], ["flat"], {}),
+        ("Gemm", ["flat", "w", "b"], ["out"], {}),
+    ]
+    path = make(tmp_path / "net.onnx", nodes, {**layer, **DENSE}, ["N", 3, 4, 4], opset=15)
+    with pytest.raises(JobFailure, match=r"BatchNormalization .*training_mode=1; export the network after model.eval"):
+        taken(path, CLASSIFY)
+
+
 def test_a_network_without_weights_is_refused(tmp_path):
     path = make(tmp_path / "net.onnx", [("GlobalAveragePool", ["images"], ["out"], {})], {}, ["N", 3, 4, 4])
     with pytest.raises(JobFailure, match="has no weights"):

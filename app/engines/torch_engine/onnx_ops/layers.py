@@ -111,6 +111,8 @@ def batch_normalization(
     """Normalise by the running statistics; in training by those of the batch, which the running ones then follow."""
     if not node.get("spatial", 1):
         raise Unsupported("statistics for each pixel (spatial=0)")
+    if node.get("training_mode", 0):
+        raise Unsupported("training_mode=1; export the network after model.eval()")
     keep, epsilon = node.get("momentum", 0.9), node.get("epsilon", 1e-5)
     return functional.batch_norm(images, mean, variance, scale, bias, node.is_training, 1 - keep, epsilon)
 
