@@ -79,7 +79,11 @@ class TooManyRequests(ToolkitError):
 
 
 class StorageUnavailable(ToolkitError):
-    """The storage folder cannot be written (disk full, no permission)."""
+    """The storage folder cannot be read or written (no permission, a file that was damaged)."""
+
+
+class StorageFull(StorageUnavailable):
+    """There is no room for what was to be stored; nothing of it is."""
 
 
 class ConfigurationError(ToolkitError):

@@ -1,5 +1,6 @@
 """Files that are whole or absent, whenever their writer dies."""
 
+import errno
 import os
 import secrets
 from collections.abc import Iterator
@@ -10,10 +11,11 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from app.errors import StorageUnavailable
+from app.errors import StorageFull, StorageUnavailable
 
 JSON_FORM = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 TEMPORARY_SUFFIX = ".tmp"
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def write_atomically(path: Path, content: bytes, temporary: Path | None = None) -> None:
@@ -121,7 +123,8 @@ def sync_folder(folder: Path) -> None:
 def unavailable(path: Path, verb: str, error: OSError) -> StorageUnavailable:
     """Return the error that says that a file cannot be `read`, `written`, ... and why."""
     reason = os.strerror(error.errno) if error.errno else str(error)
-    return StorageUnavailable(f"{path} cannot be {verb} ({reason}); give it room and access, then try again.")
+    kind = StorageFull if error.errno in NO_ROOM else StorageUnavailable
+    return kind(f"{path} cannot be {verb} ({reason}); give it room and access, then try again.")
 
 
 def _mode_of(path: Path) -> int | None:

@@ -5,6 +5,8 @@ import time
 from collections.abc import Iterable
 from typing import TextIO
 
+from app.files import NO_ROOM
+
 COLOURS = (36, 33, 32, 35, 34)  # cyan, yellow, green, magenta, blue
 
 
@@ -37,5 +39,5 @@ class ProgramLog:
             return
         try:
             print(text, file=self._stream, flush=True)
-        except OSError:
-            self.is_broken = True
+        except OSError as error:
+            self.is_broken = error.errno not in NO_ROOM  # a full disk costs lines, not the service

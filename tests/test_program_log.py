@@ -1,6 +1,8 @@
+import contextlib
 import io
 import os
 import re
+from pathlib import Path
 
 from app.program_log import ProgramLog
 
@@ -50,3 +52,15 @@ def test_a_closed_pipe_breaks_the_log_and_raises_nothing():
 
         assert log.is_broken
         os.dup2(os.open(os.devnull, os.O_WRONLY), writer)  # what the stream still holds has to go somewhere
+
+
+def test_a_full_disk_costs_lines_and_does_not_break_the_log():
+    stream = Path("/dev/full").open("w")  # noqa: SIM115, for closing it fails too
+    log = ProgramLog(stream, ["web"])
+
+    for _ in range(1000):
+        log.write("web", b"there is no room for this")
+
+    assert not log.is_broken
+    with contextlib.suppress(OSError):
+        stream.close()

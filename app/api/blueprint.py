@@ -30,7 +30,7 @@ class Blueprint(flask_smorest.Blueprint):
         add = super().route(rule, **options)
 
         def register(view: View) -> View:
-            codes = (401, 403, 404, 429, 503) if "<" in rule else (401, 403, 429, 503)
+            codes = (401, 403, 404, 429, 503, 507) if "<" in rule else (401, 403, 429, 503, 507)
             return add(self.doc(operationId=view.__name__)(self.fails(*codes)(view)))
 
         return register

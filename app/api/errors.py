@@ -18,11 +18,13 @@ from app.errors import (
     NotFound,
     Problem,
     QueueUnavailable,
+    StorageFull,
     StorageUnavailable,
     TooLarge,
     ToolkitError,
     TooManyRequests,
 )
+from app.files import NO_ROOM
 
 STATUS_CODES: dict[type[ToolkitError], int] = {
     MalformedRequest: 400,
@@ -36,6 +38,7 @@ STATUS_CODES: dict[type[ToolkitError], int] = {
     Busy: 503,
     QueueUnavailable: 503,
     StorageUnavailable: 503,
+    StorageFull: 507,
 }
 CHALLENGE = 'Bearer realm="DeepHealth backend"'
 SENTENCES = {
@@ -44,6 +47,7 @@ SENTENCES = {
     416: "The file has no bytes in the range that was asked for.",
     413: "The body is larger than the {limit} bytes, or has more parts, than this service accepts.",
     500: "The service met an error of its own; its log says which.",
+    507: "The disk is full; make room, then send the request again.",
 }
 
 
@@ -51,6 +55,7 @@ def register_error_handlers(app: Flask) -> None:
     """Let this module answer whatever is raised while a request is served."""
     app.register_error_handler(ToolkitError, answer_toolkit_error)
     app.register_error_handler(HTTPException, answer_http_exception)
+    app.register_error_handler(OSError, answer_system_error)
 
 
 def answer_toolkit_error(error: ToolkitError) -> Response:
@@ -59,7 +64,7 @@ def answer_toolkit_error(error: ToolkitError) -> Response:
     if code is None:
         current_app.logger.exception("%s %s: unexpected error", request.method, request.path)
         return error_response(500, SENTENCES[500])
-    if code == 503:
+    if code >= 500:
         current_app.logger.warning("%s %s: %s", request.method, request.path, error.message)
     response = error_response(code, error.message, error.errors, error.places)
     if isinstance(error, NotAuthenticated):
@@ -67,6 +72,15 @@ def answer_toolkit_error(error: ToolkitError) -> Response:
     if isinstance(error, TooManyRequests):
         response.headers["Retry-After"] = str(error.retry_seconds)
     return response
+
+
+def answer_system_error(error: OSError) -> Response:
+    """Answer what the system refused and nobody expected there: a full disk is no fault of the service."""
+    if error.errno in NO_ROOM:
+        current_app.logger.warning("%s %s: %s", request.method, request.path, error)
+        return error_response(507, SENTENCES[507])
+    current_app.logger.exception("%s %s: unexpected error", request.method, request.path)
+    return error_response(500, SENTENCES[500])
 
 
 def answer_http_exception(error: HTTPException) -> Response:

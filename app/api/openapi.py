@@ -37,6 +37,11 @@ EXAMPLE_ERRORS = {
     422: error_body(422, "There is no dataset 99.", {"dataset_id": ["There is no dataset 99."]}),
     429: error_body(429, "This client sends more than 600 requests a minute; send the rest in 12 seconds."),
     503: error_body(503, "The job queue (Redis) cannot be reached, so nothing was started."),
+    507: error_body(
+        507,
+        "/srv/storage/db/projects/1-100.json cannot be written (No space left on device); "
+        "give it room and access, then try again.",
+    ),
 }
 DESCRIPTIONS = {
     400: "The request cannot be read, or lacks a required parameter.",
@@ -50,6 +55,7 @@ DESCRIPTIONS = {
     422: "A value cannot be used; `errors` says which, and what would be right.",
     429: "This client asks for more than the settings allow; `Retry-After` says when to try again.",
     503: "The storage or the queue cannot be reached.",
+    507: "The disk is full; nothing was changed.",
 }
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from app.jobs.checking import stop_check
 from app.jobs.deletion import refuse_running, runs_of, versions_of
+from app.jobs.reserve import with_reserve
 from app.jobs.services import Services
 from app.repositories.repository import Record
 
@@ -26,17 +27,20 @@ class _Doomed:
         return [record["process_id"] for record in records if record["process_id"] is not None]
 
 
+@with_reserve
 def delete_project_and_dependents(services: Services, project_id: int) -> None:
     """Delete a project, its weights and inferences, and what depends on those; for what it raises see `_delete`."""
     _delete(services, f"Project {project_id}", lambda doomed: _doom_project(services, doomed, project_id))
 
 
+@with_reserve
 def delete_dataset_and_dependents(services: Services, dataset_id: int) -> None:
     """Delete a dataset, its other splits, and the weights and inferences of them; for what it raises see `_delete`."""
     record = services.database.datasets.get(dataset_id)
     _delete(services, f"Dataset {dataset_id}", lambda doomed: _doom_dataset(services, doomed, record))
 
 
+@with_reserve
 def delete_weights_and_dependents(services: Services, weights_id: int) -> None:
     """Delete weights, those that started from them, and their inferences; for what it raises see `_delete`."""
     record = services.database.weights.get(weights_id)

@@ -8,10 +8,12 @@ from app.datasets.places import base_of
 from app.errors import Conflict, NotFound
 from app.jobs.checking import stop_check
 from app.jobs.processes import find_process
+from app.jobs.reserve import with_reserve
 from app.jobs.services import Services
 from app.runs.reader import read_config
 
 
+@with_reserve
 def delete_project(services: Services, project_id: int) -> None:
     """Delete a project; its weights and inferences stay, for other projects may use them.
 
@@ -29,6 +31,7 @@ def delete_project(services: Services, project_id: int) -> None:
         services.database.projects.delete(project_id)
 
 
+@with_reserve
 def delete_dataset(services: Services, dataset_id: int) -> None:
     """Delete a dataset and the service's own copy of its description.
 
@@ -56,6 +59,7 @@ def delete_dataset(services: Services, dataset_id: int) -> None:
     shutil.rmtree(own, ignore_errors=True)
 
 
+@with_reserve
 def delete_weights(services: Services, weights_id: int) -> None:
     """Delete weights with their files, log and the runs of their training.
 

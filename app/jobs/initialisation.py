@@ -3,6 +3,7 @@
 from app.jobs.abandoned import take_back_half_made
 from app.jobs.drafts import remove_abandoned
 from app.jobs.registration import register_shipped
+from app.jobs.reserve import keep_reserve
 from app.jobs.services import Services
 from app.jobs.usable_weights import note_files
 from app.repositories.seeds import seed
@@ -23,3 +24,4 @@ def initialise(services: Services) -> None:
         remove_abandoned(folder)
     register_shipped(services)
     note_files(services)
+    keep_reserve(services.storage)

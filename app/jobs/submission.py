@@ -3,8 +3,9 @@
 import shutil
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
-from app.errors import NotFound
+from app.errors import NotFound, StorageFull, StorageUnavailable
 from app.jobs import queue
 from app.jobs.request_checks import referenced
 from app.jobs.services import Services
@@ -52,11 +53,18 @@ def submit(
             run_config["type"], process_id, run_config["description"], wants_gpu=queue.wants_gpu(run_config)
         )
     except BaseException:
-        undo(process_id)
-        shutil.rmtree(run.path, ignore_errors=True)
-        run.unfinished_mark.unlink(missing_ok=True)
+        _take_back(run, lambda: undo(process_id))
         raise
     return process_id
+
+
+def _take_back(run: RunFolder, undo: Callable[[], object]) -> None:
+    """Undo what was stored; where a full disk does not let us, the next start does, for it is half made."""
+    run.state.unlink(missing_ok=True)
+    with suppress(StorageUnavailable):
+        undo()
+        shutil.rmtree(run.path, ignore_errors=True)
+        run.unfinished_mark.unlink(missing_ok=True)
 
 
 def _check_references(services: Services, run_config: Mapping) -> None:
@@ -83,6 +91,6 @@ def show_in_project(projects: Repository, project_id: int, **latest: int) -> Non
     """Note the latest training or inference of a project."""
     try:
         projects.update(project_id, **latest)
-    except NotFound:
-        # Deleted in between: the process goes on, there is just no project to show it in.
+    except (NotFound, StorageFull):
+        # Deleted in between, or no room: the process goes on, and whoever started it is told its id.
         return

@@ -147,6 +147,11 @@ class StorageLayout:
         return self.root / "datasets"
 
     @property
+    def reserve(self) -> Path:
+        """A file that takes up the room which deleting something on a full disk needs."""
+        return self.root / ".reserve"
+
+    @property
     def dataset_drafts(self) -> Path:
         """Where datasets are put together: on the disk of the others, and apart, for there may be many of those."""
         return self.datasets / ".drafts"
