@@ -129,15 +129,17 @@ def test_names_of_every_language_and_the_longest_one(client):
 
 @pytest.mark.parametrize(
     "task_id",
-    ["true", "1.5", '"x"', '"1.0"', '""', "0", "-1", "1" + 30 * "0", f'"{"9" * 5000}"', "[1]", "null", "1.0e30"],
+    ["true", "1.5", '"x"', '""', "0", "-1", "1" + 30 * "0", f'"{"9" * 5000}"', "[1]", "null", "1.0e30"],
 )
 def test_ids_that_cannot_be_used(client, task_id):
     body = f'{{"name": "a", "task_id": {task_id}}}'
     assert_error(client.post("/backend/projects", data=body, content_type="application/json"), 422, "task_id")
 
 
-def test_ids_as_digits_are_read(client):
-    assert client.post("/backend/projects", json={"name": "a", "task_id": "2"}).json["task_id"] == 2
+@pytest.mark.parametrize("task_id", ["2", "2.0", 2.0])
+def test_ids_in_other_spellings_are_read(client, task_id):
+    assert client.post("/backend/projects", json={"name": "a", "task_id": task_id}).json["task_id"] == 2
+    assert client.get("/backend/projects/1?page=1.0").json["task_id"] == 2
 
 
 @pytest.mark.parametrize("page", ["0", "-1", "x", "1.5", str(10**30), "9" * 5000])

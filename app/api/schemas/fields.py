@@ -12,7 +12,7 @@ from app.errors import NotFound
 NAME_CHARACTERS = 200
 LOCATION_CHARACTERS = 4096
 VALUE_CHARACTERS = 100_000
-WHOLE_NUMBER = re.compile(r"[0-9]{1,15}")
+WHOLE_NUMBER = re.compile(r"([0-9]{1,15})(\.0{1,15})?")
 PROCESS_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 PLAIN_TEXT = re.compile(r"[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*")  # line ends and tabs are plain
 ONE_LINE = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]*")
@@ -32,9 +32,9 @@ class Whole(fields.Integer):
         return super().deserialize(None if is_null else value, *args, **kwargs)
 
     def _validated(self, value: Any) -> int:
-        if isinstance(value, str) and WHOLE_NUMBER.fullmatch(value.strip()):
-            return int(value)
-        # 3.0 is a whole number in JSON, which knows one kind of numbers.
+        # 3.0 is a whole number in JSON, which knows one kind of numbers, and clients write it into queries too.
+        if isinstance(value, str) and (digits := WHOLE_NUMBER.fullmatch(value.strip())):
+            return int(digits[1])
         if isinstance(value, int | float) and not isinstance(value, bool) and float(value).is_integer():
             return int(value)
         raise self.make_error("invalid", input=value)
