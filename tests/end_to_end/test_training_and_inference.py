@@ -5,6 +5,7 @@ import base64
 import io
 import json
 import threading
+from contextlib import suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -172,10 +173,14 @@ def test_an_output_that_is_waited_for_comes_with_the_answer_from_a_process_that_
 
 
 def horses_of_inference(service):
-    is_worker = ["worker.py", "inference"]
-    programs = psutil.Process(service.process.pid).children(recursive=True)
-    workers = {program.pid for program in programs if program.cmdline()[-2:] == is_worker}
-    return [program for program in programs if program.ppid() in workers and program.status() != "zombie"]
+    """Return the living work-horses: children of the worker, which runs as they do."""
+    horses = []
+    for program in psutil.Process(service.process.pid).children(recursive=True):
+        with suppress(psutil.Error):  # it has ended meanwhile
+            is_child = program.parent().cmdline()[-2:] == ["worker.py", "inference"]
+            if is_child and program.status() != psutil.STATUS_ZOMBIE:
+                horses.append(program)
+    return horses
 
 
 def test_segmentation_gives_masks_at_the_size_of_the_images(client, discs, discs_yaml):
