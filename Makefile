@@ -34,6 +34,7 @@ fuzz: install ## Try the whole API with generated requests
 
 chaos: install ## Hurt a working service for minutes, then look for all it acknowledged (SEED=7 MINUTES=5)
 	@$(BIN)/python tests/chaos/chaos.py $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
+	@$(BIN)/python tests/chaos/writes.py $(if $(SEED),--seed $(SEED))
 
 bench: install ## Measure how fast images are read and augmented, beside bare calls, and the memory of trainings
 	@$(BIN)/python benchmarks/dataset_reading.py

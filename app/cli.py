@@ -95,6 +95,51 @@ def demo() -> None:
     run_demo()
 
 
+@main.command("verify-storage")
+@click.option("--repair", is_flag=True, help="Mend what can be mended safely; the service has to be stopped.")
+def verify_storage(repair: bool) -> None:
+    """Look at everything that is stored.
+
+    That is each record and what it refers to, the files of weights with their checksums, datasets and runs. Prints what
+    is wrong, where, and how to mend it; the exit code is 1 then. Nothing is deleted: what nothing needs is moved into
+    lost+found/ of the storage folder.
+    """
+    from app.upkeep_screen import verify_and_show
+
+    if not verify_and_show(Settings.from_environment().storage_dir, is_repairing=repair):
+        raise SystemExit(1)
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+def backup(file: Path) -> None:
+    """Copy all that is stored into FILE, also while the service runs.
+
+    A name that ends in .tar.gz makes it a compressed archive. It holds everything but the queue, which is made again
+    from the runs, and your images, which lie elsewhere.
+    """
+    from app.upkeep.backup import back_up
+
+    count = back_up(Settings.from_environment().storage_dir, file)
+    click.echo(f"Wrote {file}: {count:,} files, {file.stat().st_size / 1e6:,.1f} MB.")
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+def restore(file: Path) -> None:
+    """Put the backup FILE into an empty storage folder.
+
+    All of it is checked against its checksums, then put in place, or nothing is.
+    """
+    from app.launcher import storage_lock
+    from app.upkeep.restore import restore as put_back
+
+    folder = Settings.from_environment().storage_dir
+    with storage_lock(folder):
+        count = put_back(file, folder)
+    click.echo(f"Restored {count:,} files into {folder}.")
+
+
 @main.command("check-dataset")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--task", type=click.Choice(["classification", "segmentation"]), help="[default: what the labels fit]")

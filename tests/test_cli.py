@@ -16,7 +16,8 @@ def test_help_names_every_command():
     answer = CliRunner().invoke(main, ["--help"])
 
     assert answer.exit_code == 0
-    for command in ("init", "serve", "redis", "demo", "check-dataset", "check-augmentation", "apply-augmentation"):
+    names = ["init", "serve", "redis", "demo", "check-dataset", "check-augmentation", "apply-augmentation"]
+    for command in (*names, "verify-storage", "backup", "restore"):
         assert f"\n  {command} " in answer.output
 
 

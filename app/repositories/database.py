@@ -53,8 +53,12 @@ class Database:
 
     def load(self) -> None:
         """Read all records once: processes forked after it need not do so, and share the memory."""
-        for repository in (self.datasets, self.projects, self.weights, self.inferences):
+        for repository in self.tables().values():
             repository.load()
+
+    def tables(self) -> dict[str, Repository]:
+        """Return every repository by the name of its table."""
+        return {name: value for name, value in vars(self).items() if isinstance(value, Repository)}
 
     def holding_references(self) -> AbstractContextManager[None]:
         """Hold what records refer to each other by: what is found to exist meanwhile is not deleted before the end.

@@ -1,6 +1,7 @@
 """Records of one kind, each a dictionary with an id that is given once and never again."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from itertools import groupby
 from typing import Any
@@ -11,6 +12,7 @@ from tinydb.table import Table as TinyTable
 
 from app.errors import NotFound
 from app.repositories.ids import AssignedIds
+from app.repositories.placement import Placement
 from app.repositories.selection import Record, Selection
 from app.repositories.table import Draft, Table
 
@@ -25,6 +27,15 @@ class Repository:
         self.noun = noun
         self._table = table
         self._ids = AssignedIds(table)
+
+    @property
+    def placement(self) -> Placement:
+        """Where the records lie."""
+        return self._table.placement
+
+    def holding(self) -> AbstractContextManager[None]:
+        """Hold the table: nobody changes it meanwhile, the holder included."""
+        return self._table.holding()
 
     def load(self) -> None:
         """Read all records now; without it the first use does."""

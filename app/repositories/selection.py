@@ -16,11 +16,11 @@ class Selection(Sequence[Record]):
     """
 
     def __init__(self, ids: Sequence[int], read: Read):
-        self._ids = ids
+        self.ids = ids
         self._read = read
 
     def __len__(self) -> int:
-        return len(self._ids)
+        return len(self.ids)
 
     @overload
     def __getitem__(self, place: int) -> Record: ...
@@ -29,8 +29,8 @@ class Selection(Sequence[Record]):
 
     def __getitem__(self, place: int | slice) -> Record | list[Record]:
         if isinstance(place, slice):
-            return self._read(list(self._ids[place]))
-        (record,) = self._read([self._ids[place]])
+            return self._read(list(self.ids[place]))
+        (record,) = self._read([self.ids[place]])
         return record
 
     def __iter__(self) -> Iterator[Record]:
@@ -38,4 +38,4 @@ class Selection(Sequence[Record]):
 
     def map(self, function: Callable[[Record], Record]) -> "Selection":
         """Return the selection of what the function makes of each record."""
-        return Selection(self._ids, lambda ids: [function(record) for record in self._read(ids)])
+        return Selection(self.ids, lambda ids: [function(record) for record in self._read(ids)])

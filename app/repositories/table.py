@@ -8,7 +8,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,6 +68,10 @@ class Table:
     @property
     def name(self) -> str:
         return self.placement.name
+
+    def holding(self) -> AbstractContextManager[None]:
+        """Hold the lock of all writers."""
+        return self._lock.hold()
 
     def refresh(self) -> None:
         """Learn what has changed.

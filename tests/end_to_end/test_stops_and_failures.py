@@ -1,17 +1,14 @@
 """Stops, and everything that goes wrong while a process runs."""
 
 import json
-import os
-import signal
 import socket
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from urllib.parse import urlsplit
 
 import psutil
 import pytest
-from conftest import Service, training, wait_until
+from conftest import Service, training
 
 RESNET18 = 4
 
@@ -124,29 +121,6 @@ def test_batches_are_halved_until_they_fit_and_it_is_told(client, service, sides
     for record in (folder / "weights.json", service.storage / "runs" / answer["process_id"] / "config.json"):
         config = json.loads(record.read_text())
         assert config.get("training", config.get("config"))["batch_parts"] > 1
-
-
-def test_nothing_is_lost_when_a_web_worker_is_killed_under_writes(client, service):
-    def create(number):
-        try:
-            status, answer = client.send("POST", "/projects", {"name": f"write {number}", "task_id": 1})
-        except Exception:
-            return None
-        return answer["id"] if status == 201 else None
-
-    _, *web_workers = programs(service, "gunicorn")
-    assert len(web_workers) == 2
-    with ThreadPoolExecutor(12) as executor:
-        futures = [executor.submit(create, number) for number in range(300)]
-        wait_until(lambda: sum(future.done() for future in futures) > 60)
-        os.kill(web_workers[0].pid, signal.SIGKILL)
-        acknowledged = [future.result() for future in futures if future.result() is not None]
-
-    assert len(acknowledged) > 200
-    assert len(set(acknowledged)) == len(acknowledged)
-    stored = {project["id"] for project in client.get("/projects")}
-    assert set(acknowledged) <= stored
-    assert client.post("/projects", {"name": "afterwards", "task_id": 1})["id"] > max(acknowledged)
 
 
 def test_without_redis_a_training_is_refused_and_leaves_nothing(tmp_path, data_root, sides_yaml):

@@ -1,0 +1,75 @@
+"""A storage folder with a bit of everything, made without a service: real records, weights with checksums, runs."""
+
+import hashlib
+import json
+import zipfile
+
+import pytest
+
+from app.repositories.database import Database
+from app.repositories.seeds import seed
+from app.runs.layout import StorageLayout
+from app.runs.state import FINISHED, QUEUED, RunState
+from app.runs.writer import prepare_run, queue_run, write_state
+
+TRAINED = "11111111-1111-4111-8111-111111111111"
+WAITING = "22222222-2222-4222-8222-222222222222"
+INFERRED = "33333333-3333-4333-8333-333333333333"
+DESCRIPTION = "classes: [a, b]\nimages:\n  - {location: 0.png, label: a}\n"
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Dataset 1, project 1, weights 1 (trained) and 2 (their training waits), and inference 1."""
+    images = tmp_path / "images"
+    images.mkdir()
+    (images / "0.png").touch()
+    storage = StorageLayout(tmp_path / "storage")
+    storage.create()
+    database = Database(storage.records)
+    seed(database)
+    storage.dataset(1).mkdir()
+    storage.description(1).write_text(DESCRIPTION)
+    database.datasets.add({"name": "D", "task_id": 1, "path": str(storage.description(1)), "folder": str(images)})
+    database.projects.add({"name": "P", "task_id": 1, "modelweights_id": 1, "inference_id": 1})
+    for process_id, state in ((TRAINED, FINISHED), (WAITING, QUEUED)):
+        weights_id = database.weights.reserve_id()
+        folder = storage.weights(weights_id)
+        folder.path.mkdir()
+        folder.log.write_text("log\n")
+        add_run(storage, process_id, state, {"type": "training", "weights_id": weights_id, "dataset": {"id": 1}})
+        entry = {"id": weights_id, "name": "W", "model_id": 1, "task_id": 1, "dataset_id": 1, "pretrained_on": None}
+        database.weights.add({**entry, "project_id": 1, "process_id": process_id, "logfile": str(folder.log)})
+    save_weights(storage, 1)
+    database.weights.update(1, has_file=True)
+    add_run(storage, INFERRED, FINISHED, {"type": "inference", "weights_id": 1, "dataset": None})
+    inference = {"modelweights_id": 1, "dataset_id": 1, "project_id": 1, "process_id": INFERRED}
+    database.inferences.add(inference)
+    return storage.root
+
+
+def add_run(storage, process_id, state, config):
+    run = storage.run(process_id)
+    prepare_run(run, {"process_id": process_id, "description": "d", **config})
+    queue_run(run)
+    if state != QUEUED:
+        write_state(run, RunState(state, line="done"))
+
+
+def save_weights(storage, weights_id, content=b"numbers"):
+    folder = storage.weights(weights_id)
+    for path in (folder.best, folder.last):
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("data", content)
+    digest = hashlib.sha256(folder.best.read_bytes()).hexdigest()
+    folder.card.write_text(json.dumps({"config": {}, "digest": digest}))
+
+
+@pytest.fixture
+def storage(root):
+    return StorageLayout(root)
+
+
+@pytest.fixture
+def database(storage):
+    return Database(storage.records)
