@@ -1,20 +1,13 @@
 """A storage folder with a bit of everything, made without a service: real records, weights with checksums, runs."""
 
-import hashlib
-import json
-import zipfile
-
 import pytest
+from upkeep_sample import INFERRED, TRAINED, WAITING, add_run, save_weights
 
 from app.repositories.database import Database
 from app.repositories.seeds import seed
 from app.runs.layout import StorageLayout
-from app.runs.state import FINISHED, QUEUED, RunState
-from app.runs.writer import prepare_run, queue_run, write_state
+from app.runs.state import FINISHED, QUEUED
 
-TRAINED = "11111111-1111-4111-8111-111111111111"
-WAITING = "22222222-2222-4222-8222-222222222222"
-INFERRED = "33333333-3333-4333-8333-333333333333"
 DESCRIPTION = "classes: [a, b]\nimages:\n  - {location: 0.png, label: a}\n"
 
 
@@ -46,23 +39,6 @@ def root(tmp_path):
     inference = {"modelweights_id": 1, "dataset_id": 1, "project_id": 1, "process_id": INFERRED}
     database.inferences.add(inference)
     return storage.root
-
-
-def add_run(storage, process_id, state, config):
-    run = storage.run(process_id)
-    prepare_run(run, {"process_id": process_id, "description": "d", **config})
-    queue_run(run)
-    if state != QUEUED:
-        write_state(run, RunState(state, line="done"))
-
-
-def save_weights(storage, weights_id, content=b"numbers"):
-    folder = storage.weights(weights_id)
-    for path in (folder.best, folder.last):
-        with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr("data", content)
-    digest = hashlib.sha256(folder.best.read_bytes()).hexdigest()
-    folder.card.write_text(json.dumps({"config": {}, "digest": digest}))
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 from click.testing import CliRunner
-from conftest import TRAINED, WAITING, save_weights
+from upkeep_sample import TRAINED, WAITING, save_weights
 
 from app.cli import main
 from app.errors import Conflict, InvalidInput, StorageUnavailable

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 from click.testing import CliRunner
-from conftest import TRAINED, WAITING, add_run
+from upkeep_sample import TRAINED, WAITING, add_run
 
 from app.cli import main
 from app.launcher import storage_lock
