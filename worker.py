@@ -5,7 +5,7 @@ import sys
 
 # Idle OpenMP threads that spin for long slow a busy box 4 to 10 times; libgomp reads this when torch is imported.
 if "OMP_WAIT_POLICY" not in os.environ:
-    os.environ |= {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "1000")}
+    os.environ |= {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "3000")}
 
 from app.errors import ToolkitError
 from app.jobs.workers import run_worker

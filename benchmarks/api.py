@@ -102,6 +102,8 @@ def run_locust(url: str, clients: int, seconds: int, asked_for: dict[str, str]) 
     command = [sys.executable, "-m", "locust", "-f", str(LOAD), "--headless", "--only-summary", "--json", "-H", url]
     command += ["-u", str(clients), "-r", str(clients), "-t", f"{seconds}s", "--loglevel", "ERROR"]
     ended = subprocess.run(command, capture_output=True, text=True, env=os.environ | asked_for)
+    if not ended.stdout:
+        raise SystemExit(f"locust did not run; `.venv/bin/pip install locust` installs it: {ended.stderr.strip()}")
     entries = json.loads(ended.stdout)
     milliseconds = [
         float(time_ms) for entry in entries for time_ms, count in entry["response_times"].items() for _ in range(count)

@@ -157,6 +157,8 @@ def train(client: Client, case: Case, request: dict, epochs: int, precision: str
         "Epochs": epochs, "Batch size": case.batch_size, "Input height": case.side_px, "Input width": case.side_px,
         "Training augmentations": case.augmentations,
     }  # fmt: skip
+    if case.is_segmentation:
+        values["Loss function"] = "BinaryCrossEntropy"  # as the bare loop
     if precision != "float32":
         values["Precision"] = precision
     properties = [{"name": name, "value": value} for name, value in values.items()]

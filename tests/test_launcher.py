@@ -321,4 +321,4 @@ def test_programs_find_this_python_first_and_the_users_choices_are_kept(tmp_path
     assert Settings.from_environment(environment).storage_dir == tmp_path
     assert environment["PORT"] == "1234"
     environment = program_environment(settings, {})
-    assert (environment["OMP_WAIT_POLICY"], environment["GOMP_SPINCOUNT"]) == ("passive", "1000")
+    assert (environment["OMP_WAIT_POLICY"], environment["GOMP_SPINCOUNT"]) == ("passive", "3000")

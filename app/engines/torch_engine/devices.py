@@ -40,8 +40,8 @@ def advise(config: TrainingConfig) -> list[str]:
     devices = find_devices(config)
     remarks = [f"{len(devices)} processes share each batch"] if len(devices) > 1 else []
     is_on_cpu = devices[0].type == "cpu"
-    if config.precision == "mixed" and is_on_cpu and not torch.cpu._is_avx512_bf16_supported():
+    if config.precision == "mixed" and is_on_cpu and not torch.cpu._is_amx_tile_supported():
         remarks.append(
-            "This processor cannot compute with bfloat16: mixed precision is slower here than Float32 would be"
+            "This processor has no matrix unit for bfloat16 (AMX): mixed precision is slower here than Float32 would be"
         )
     return remarks

@@ -54,7 +54,8 @@ class TorchNetwork:
         self._config = config
         self._graph = graph
         self._device = device
-        self._module = module.to(self._device, memory_format=_memory_format(module))
+        self._memory_format = _memory_format(module)
+        self._module = module.to(self._device, memory_format=self._memory_format)
         self._is_multi_label = config.is_multi_label
         self._loss = (MULTI_LABEL_LOSSES if config.is_multi_label else LOSSES)[config.loss]
         self._outputs = config.output_channels
@@ -86,7 +87,7 @@ class TorchNetwork:
     def _learn(self, share: float, images: np.ndarray, targets: np.ndarray) -> BatchResult:
         """Add the gradient of some samples, `share` being what each of them has in the step."""
         with torch.autocast(self._device.type, self._half_precision, enabled=self._half_precision is not None):
-            logits = self._module(self._tensor(images)).float()
+            logits = self._module(self._images(images)).float()
         loss, objective = self._loss_and_objective(logits, self._tensor(targets))
         if not math.isfinite(loss.item()):
             raise JobFailure(
@@ -123,7 +124,7 @@ class TorchNetwork:
             return self._by_parts(self._evaluate, images, targets)
 
     def _evaluate(self, images: np.ndarray, targets: np.ndarray) -> BatchResult:
-        logits = self._module(self._tensor(images))
+        logits = self._module(self._images(images))
         return self._result(logits, self._loss(logits, self._wanted(self._tensor(targets))))
 
     def predict_batch(self, images: np.ndarray) -> np.ndarray:
@@ -131,7 +132,7 @@ class TorchNetwork:
         self._module.eval()
         with torch.inference_mode(), memory_errors():
             parts = [images[part] for part in self._parts(images)]
-            return np.concatenate([self._probabilities(self._module(self._tensor(part))) for part in parts])
+            return np.concatenate([self._probabilities(self._module(self._images(part))) for part in parts])
 
     def save_weights(self, path: Path) -> None:
         """Write the parameters, whole or not at all."""
@@ -200,6 +201,10 @@ class TorchNetwork:
     def _wanted(self, targets: Tensor) -> Tensor:
         """Turn targets into what the losses compare with, of the logits' shape."""
         return targets.float() if self._is_multi_label else one_hot(targets, self._outputs)
+
+    def _images(self, images: np.ndarray) -> Tensor:
+        """Take images in the network's own order of numbers; a convolution keeps to that of what it is given."""
+        return self._tensor(images).contiguous(memory_format=self._memory_format)
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(array).to(self._device)

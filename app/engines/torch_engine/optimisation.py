@@ -39,9 +39,9 @@ class Optimisation:
         self._encoder = architecture_of(config.architecture).encoder
         self._frozen_modules: list[nn.Module] = []
         build, options = OPTIMIZERS[config.optimizer]
-        self._optimizer = build(
-            module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, **options
-        )
+        rates = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
+        # Fused: one pass over the memory of parameters, gradients and moments instead of ten.
+        self._optimizer = build(module.parameters(), fused=True, **rates, **options)
         # Gradients of float16 vanish below 6e-8 unless they are scaled; bfloat16 reaches as low as float32.
         self._scaler = torch.amp.GradScaler(device.type, enabled=half_precision == torch.float16)
 
