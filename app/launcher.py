@@ -23,6 +23,7 @@ from app.access.tokens import stored_tokens
 from app.errors import ConfigurationError, Conflict, QueueUnavailable, StorageUnavailable
 from app.jobs.presence import listening_queues
 from app.jobs.queue import QUEUE_NAMES, JobQueue
+from app.pids import is_running
 from app.program_log import ProgramLog
 from app.settings import CLONE_FOLDER, Settings
 from app.supervisor import Program, Stage, Supervisor
@@ -160,13 +161,8 @@ def _is_locked(lock: IO[bytes]) -> bool:
 def _has_launcher(lock: IO[bytes]) -> bool:
     """Tell whether the launcher that locked the folder lives, and not only some of its programs."""
     lock.seek(0)
-    try:
-        os.kill(int(lock.read() or b"x"), 0)
-    except (ValueError, ProcessLookupError):
-        return False
-    except PermissionError:  # another user's
-        return True
-    return True
+    pid = lock.read()
+    return pid.isdigit() and is_running(int(pid))
 
 
 def free_port(host: str, port: int) -> int:

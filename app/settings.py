@@ -1,9 +1,10 @@
 """Every option of the service. The only reader of the environment."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from hashlib import sha256
+from math import inf
 from pathlib import Path
 from tempfile import gettempdir
 from urllib.parse import quote, urlsplit
@@ -29,18 +30,17 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65535:
-        raise ValueError
-    return port
+def _whole(lowest: int, highest: float = inf) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        number = int(text)
+        if not lowest <= number <= highest:
+            raise ValueError
+        return number
+
+    return read
 
 
-def _count(text: str) -> int:
-    count = int(text)
-    if count < 1:
-        raise ValueError
-    return count
+_port, _count, _limit = _whole(0, 65535), _whole(1), _whole(0)
 
 
 def _redis_url(text: str) -> str:
@@ -48,13 +48,6 @@ def _redis_url(text: str) -> str:
     if parts.scheme not in ("redis", "rediss", "unix") or (parts.port or 1) < 1:  # reading a malformed port raises
         raise ValueError
     return text
-
-
-def _limit(text: str) -> int:
-    limit = int(text)
-    if limit < 0:
-        raise ValueError
-    return limit
 
 
 def _minutes(text: str) -> float:

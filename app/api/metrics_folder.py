@@ -7,6 +7,8 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from app.pids import is_running
+
 PREFIX = "dht-metrics-"
 # In memory: a process that writes to a mapped file on a full disk is killed (SIGBUS), and no number is worth that.
 MEMORY = Path("/dev/shm")
@@ -22,7 +24,7 @@ def make_metrics_folder(parent: Path | None = None) -> str:
     for folder in parent.glob(f"{PREFIX}*-*"):
         maker = folder.name.removeprefix(PREFIX).partition("-")[0]
         with suppress(OSError):
-            if maker.isdecimal() and folder.lstat().st_uid == os.getuid() and not _runs(int(maker)):
+            if maker.isdecimal() and folder.lstat().st_uid == os.getuid() and not is_running(int(maker)):
                 shutil.rmtree(folder)
     folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=parent))
     atexit.register(_remove, folder, os.getpid())
@@ -32,13 +34,3 @@ def make_metrics_folder(parent: Path | None = None) -> str:
 def _remove(folder: Path, maker: int) -> None:
     if os.getpid() == maker:  # the workers inherit this
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True

@@ -1,6 +1,5 @@
 """What Redis tells of queues and workers, for those who cannot wait for a Redis that hangs."""
 
-import os
 import socket
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,6 +10,7 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from app.jobs.queue import QUEUE_NAMES, connect
+from app.pids import is_running
 
 ANSWER_SECONDS = 0.05
 GLANCE_SECONDS = 0.005  # for a question that has been open for longer already
@@ -97,14 +97,4 @@ def _is_alive(worker: dict[str, Any]) -> bool:
     heard = datetime.fromisoformat(worker["last_heartbeat"])
     if (datetime.now(UTC) - heard).total_seconds() > ALIVE_SECONDS:
         return False
-    return worker["hostname"] != socket.gethostname() or _has_process(int(worker["pid"] or 0))
-
-
-def _has_process(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True  # somebody else's
-    return True
+    return worker["hostname"] != socket.gethostname() or is_running(int(worker["pid"] or 0))
