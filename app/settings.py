@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit
 from app.errors import ConfigurationError
 
 CLONE_FOLDER = Path(__file__).resolve().parent.parent
+ENGINE_NAMES = ("torch", "eddl")
 LONGEST_SOCKET_PATH = 100  # sockaddr_un holds 108 bytes on Linux and 104 on macOS
 
 
@@ -41,6 +42,12 @@ def _whole(lowest: int, highest: float = inf) -> Callable[[str], int]:
 
 
 _port, _count, _limit = _whole(0, 65535), _whole(1), _whole(0)
+
+
+def _engine(text: str) -> str:
+    if text.lower() not in ENGINE_NAMES:
+        raise ValueError
+    return text.lower()
 
 
 def _redis_url(text: str) -> str:
@@ -142,6 +149,12 @@ class Settings:
         _minutes,
         "a number of minutes",
         "Most time of a training that a crash can cost: it saves after each epoch, and inside one this often.",
+    )
+    engine: str = _option(
+        "torch",
+        _engine,
+        " or ".join(ENGINE_NAMES),
+        "Library that trainings compute with, `torch` or `eddl`, where their property Engine is Auto.",
     )
 
     @classmethod

@@ -4,7 +4,7 @@ import shutil
 from functools import cache
 from importlib.metadata import version
 
-from app.engines import installed_engines
+from app.engines import ENGINES, package_versions, why_not_installed
 from app.jobs.services import Services
 from app.runs.layout import StorageLayout
 
@@ -45,8 +45,17 @@ def disk_room(storage: StorageLayout) -> dict | None:
 
 
 @cache
-def _engines() -> tuple[str, ...]:
-    return tuple(installed_engines())
+def _engines() -> tuple[dict, ...]:
+    """Return what there is on this machine; what is installed later counts from the next start."""
+    return tuple(
+        {
+            "name": name,
+            "is_installed": (reason := why_not_installed(name)) is None,
+            "versions": package_versions(name),
+            "remedy": reason,
+        }
+        for name in ENGINES
+    )
 
 
 def _redis_failures(seen: dict | None) -> list[str]:

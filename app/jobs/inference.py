@@ -5,6 +5,7 @@ from pathlib import Path
 from app.datasets.checks import inference_indexes
 from app.datasets.description import Description, Sample
 from app.datasets.masks import MaskRule
+from app.engines import get_engine
 from app.errors import JobFailure
 from app.files import write_json
 from app.jobs.checking import mask_rule_of, stored_report
@@ -46,9 +47,8 @@ def _predict(config: dict, writer: RunWriter, storage: StorageLayout, settings: 
     reader = SampleReader(description, images_folder, card, copies, settings.max_image_pixels, rule)
     writer.run.predictions.write_bytes(b"")  # an interrupted inference starts over
     try:
-        rows, metrics = predict(
-            network, reader, description, indexes, card, writer.run, writer.progress, writer.should_stop
-        )
+        loader = get_engine(card.engine).loader(reader, indexes, card, "test", has_labels=False)
+        rows, metrics = predict(network, reader, loader, card, writer.run, writer.progress, writer.should_stop)
     except JobFailure as error:
         if config["dataset"] is not None:
             raise

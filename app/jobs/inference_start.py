@@ -14,6 +14,7 @@ from app.jobs import queue
 from app.jobs.registration import channels_of
 from app.jobs.request_checks import (
     check_channels,
+    check_engine,
     check_same_task,
     fault_of,
     opened_description,
@@ -37,6 +38,7 @@ def start_inference(services: Services, request: Mapping) -> dict:
     description = opened_description(dataset)
     with fault_of("dataset_id"):
         inference_indexes(description)
+    check_engine(card, "modelweights_id", description)
     check_channels(channels_of(dataset), card.channels, "dataset_id")
     subject = f"on {dataset['name']}"
     run_config = _inference_config(weights, project, subject, card)
@@ -63,6 +65,7 @@ def start_single_inference(
     project = referenced(services.database.projects, request, "project_id")
     check_same_task(weights, project=project)
     card = usable_card(services, weights)
+    check_engine(card, "modelweights_id")
     check_channels(3, card.channels, "modelweights_id")
     field, content = _image_content(services, image_url, image_data, image_file)
     _check_image(services, field, content)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from app.datasets.description import Description
+from app.engines import engine_faults, why_not_installed
 from app.errors import Conflict, InvalidInput, JobFailure, NotFound
 from app.jobs.datasets import open_dataset
 from app.jobs.processes import find_process
@@ -63,6 +64,19 @@ def check_channels(channels: int, trained: int, field: str) -> None:
     """Make sure that images can become what weights were trained on: grey and colour become each other."""
     if channels != trained and not {channels, trained} <= {1, 3}:
         raise InvalidInput.at(field, f"The images have {channels} planes, but the weights were trained on {trained}.")
+
+
+def check_engine(config: TrainingConfig, field: str, description: Description | None = None) -> None:
+    """Make sure that the config's engine is installed here, can do what the config says, and can read the images.
+
+    Raises:
+        InvalidInput: naming the field for an engine that is not installed, else each property that is in the way.
+    """
+    if reason := why_not_installed(config.engine):
+        raise InvalidInput.at(field, reason)
+    faults = engine_faults(config, description)
+    if faults:
+        raise InvalidInput(next(iter(faults.values())), {name: [fault] for name, fault in faults.items()})
 
 
 def opened_description(dataset: Mapping) -> Description:

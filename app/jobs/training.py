@@ -5,7 +5,6 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.datasets.description import Description
 from app.engines import get_engine
 from app.errors import JobFailure, ToolkitError
 from app.files import write_atomically, write_json
@@ -26,7 +25,7 @@ from app.training.checkpoints import read_card, resume
 from app.training.choices import remarks
 from app.training.config import TrainingConfig
 from app.training.engine import Engine, Network
-from app.training.loading import Loader, SampleReader
+from app.training.loading import Batches, SampleReader
 from app.training.loop import Outcome, train
 from app.training.position import Position
 from app.training.remote import LocalCopies
@@ -125,7 +124,7 @@ def _learn(task: _Task) -> Outcome:
     copies = LocalCopies(writer.run.inputs, task.settings, fetched_folder(task.config["dataset"]))
     largest, rule = task.settings.max_image_pixels, mask_rule_of(task.report)
     reader = SampleReader(dataset.description, dataset.folder, config, copies, largest, rule)
-    training, validation = _loaders(dataset.description, reader, config)
+    training, validation = _loaders(task.engine, reader, config)
     if validation is None:
         writer.log("The dataset has no labelled validation split: the best weights are chosen on the training split")
     recorder = TrainingRecorder(writer, task.folder, config, task.settings.checkpoint_minutes)
@@ -219,11 +218,12 @@ def _layer_of(parameter: str) -> str:
     return layer or last
 
 
-def _loaders(description: Description, reader: SampleReader, config: TrainingConfig) -> tuple[Loader, Loader | None]:
-    training = Loader(reader, description.split("training"), config, "training", is_shuffled=True)
+def _loaders(engine: Engine, reader: SampleReader, config: TrainingConfig) -> tuple[Batches, Batches | None]:
+    description = reader.description
+    training = engine.loader(reader, description.split("training"), config, "training", is_shuffled=True)
     if not description.has_labels("validation"):
         return training, None
-    return training, Loader(reader, description.split("validation"), config, "validation")
+    return training, engine.loader(reader, description.split("validation"), config, "validation")
 
 
 def _export(task: _Task, outcome: Outcome) -> str:

@@ -9,12 +9,13 @@ from app.errors import Conflict, InvalidInput, NotFound
 from app.jobs import queue
 from app.jobs.checking import refuse_faulty
 from app.jobs.processes import Process, find_process
+from app.jobs.request_checks import check_engine
 from app.jobs.services import Services
 from app.jobs.submission import show_in_project, submit
 from app.runs.reader import read_rows
 from app.runs.state import FINISHED
 from app.training.config import TrainingConfig, resolve_properties
-from app.zoo.properties import RULES, property_key
+from app.zoo.properties import AUTO, RULES, property_key
 
 LAID_OUT_SCHEDULES = ("cosine", "step")
 REFERENCES = {"project_id": "project", "model_id": "model", "dataset_id": "dataset", "weights_id": "initial weights"}
@@ -44,6 +45,7 @@ def resume_training(services: Services, request: Mapping) -> dict:
     _check_newest(weights, process)
     _check_references(weights, request)
     config, settings = _resumed_config(services, process, weights, request.get("properties") or ())
+    check_engine(config, "resume")
     _check_unfinished(services, process, config)
     dataset = services.database.datasets.get(weights["dataset_id"])
     refuse_faulty(services, dataset)
@@ -124,6 +126,8 @@ def _resumed_config(
             continue
         field = RULES[key].field
         before, now = getattr(config, field), resolved.values[field]
+        if field == "engine" and now == AUTO:  # the setting ENGINE may have changed since
+            continue
         is_fixed = field != "epochs" or config.lr_schedule in LAID_OUT_SCHEDULES
         if now != before and (is_fixed or now < before):
             was = weights["settings"].get(str(record["id"]))

@@ -16,6 +16,7 @@ from app.jobs.model_families import is_family
 from app.jobs.registration import channels_of
 from app.jobs.request_checks import (
     check_channels,
+    check_engine,
     check_same_task,
     fault_of,
     opened_description,
@@ -29,7 +30,7 @@ from app.runs.layout import PRETRAINED_SUFFIXES
 from app.training.choices import balanced_weights, check_choices
 from app.training.config import TrainingConfig, resolve_properties
 from app.zoo.architectures import IN_LIBRARY, SEGMENTATION, architecture_of
-from app.zoo.properties import RULES, property_key
+from app.zoo.properties import AUTO, RULES, property_key
 
 LONGEST_WEIGHTS_NAME = 200
 
@@ -115,6 +116,9 @@ def _resolved(
         is_multi_label=description.is_multi_label,
         **resolved.values,
     )
+    if config.engine == AUTO:
+        config = replace(config, engine=services.settings.engine)
+    check_engine(config, "Engine", description)
     _check_sizes(config, trained)
     _check_test_augmentations(config)
     _check_pretrained(services, config, trained)

@@ -17,7 +17,7 @@ from app.runs.layout import WeightsFolder
 from app.settings import Settings
 from app.training.config import TrainingConfig
 from app.training.engine import Engine, Network
-from app.training.loading import Loader, SampleReader
+from app.training.loading import SampleReader
 from app.training.remote import LocalCopies
 
 LARGEST_DIFFERENCE = 1e-4  # of the largest value that the engine gives
@@ -153,7 +153,8 @@ def dataset_images(dataset: Mapping, config: TrainingConfig, settings: Settings)
         copies = LocalCopies(Path(fetched), settings, fetched_folder(dataset))
         reader = SampleReader(opened.description, opened.folder, config, copies, settings.max_image_pixels)
         indexes = opened.description.split(split)[: min(IMAGE_COUNT, BATCHES * size)]
-        loader = Loader(reader, indexes, replace(config, batch_size=size), "test", has_labels=False)
+        config = replace(config, batch_size=size)
+        loader = get_engine(config.engine).loader(reader, indexes, config, "test", has_labels=False)
         return [batch.images for batch in loader.batches(epoch=0)]
 
 

@@ -16,6 +16,8 @@ from app.training.config import TrainingConfig
 if TYPE_CHECKING:
     import numpy as np  # the web process loads this module, and needs no arrays
 
+    from app.training.loading import Batches, SampleReader
+
 
 @dataclass(frozen=True)
 class BatchResult:
@@ -184,6 +186,29 @@ class Engine(Protocol):
 
         Raises:
             JobFailure: when the graph cannot be computed, or has no last layer that can be replaced.
+        """
+
+    def loader(
+        self,
+        reader: SampleReader,
+        indexes: Sequence[int],
+        config: TrainingConfig,
+        split: str,
+        *,
+        has_labels: bool = True,
+        is_shuffled: bool = False,
+    ) -> Batches:
+        """Make what reads the batches of a split, and augments them by the config's text for it.
+
+        The same text without chance in it gives the same images in every engine.
+
+        Args:
+            reader: of the dataset.
+            indexes: of the split's samples, in their order.
+            config: of the training.
+            split: `training`, `validation` or `test`.
+            has_labels: whether every sample has a label, and it is wanted.
+            is_shuffled: whether each epoch has an order of its own, drawn from the seed.
         """
 
     def import_onnx(self, path: Path, wanted: Wanted, graph: Path) -> Imported:

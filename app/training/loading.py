@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -43,6 +44,25 @@ class Batch:
     targets: np.ndarray | None
 
 
+class Batches(Protocol):
+    """The batches of one split, as an engine reads them."""
+
+    @property
+    def sample_count(self) -> int:
+        """The number of samples in an epoch."""
+
+    @property
+    def batch_count(self) -> int:
+        """The number of batches in an epoch, the last partial one included."""
+
+    def batches(self, epoch: int, first: int = 0) -> Iterator[Batch]:
+        """Yield the batches of an epoch without the first ones; every sample comes, the last partial batch included.
+
+        Raises:
+            JobFailure: naming the file that cannot be read.
+        """
+
+
 class SampleReader:
     """Reads the samples of one dataset as a network's config wants them; keeps decoded ones while they are small."""
 
@@ -56,13 +76,13 @@ class SampleReader:
         mask_rule: MaskRule | None = None,
     ):
         """Take the dataset, the config, and the rule for the values of its masks; without one they are left alone."""
-        self._description = description
+        self.description = description
         self._folder = folder
         self._config = config
         self._copies = copies
         self._max_pixels = max_pixels
         self._is_segmentation = config.task == SEGMENTATION
-        self._mask_rule = mask_rule if self._is_segmentation else None
+        self.mask_rule = mask_rule if self._is_segmentation else None
         self._cache: dict[int, tuple[np.ndarray, np.ndarray | None]] = {}
         self._cached_bytes = 0
 
@@ -73,15 +93,15 @@ class SampleReader:
             JobFailure: naming the file that cannot be read.
         """
         if index not in self._cache:
-            sample = self._description.samples[index]
-            paths = [self._path(location) for location in sample.location]
+            sample = self.description.samples[index]
+            paths = [self.path(location) for location in sample.location]
             with _named_as(paths[0], sample.location[0]):
                 image = read_image(paths, self._config.channels, max_pixels=self._max_pixels)
             mask = None
-            if self._mask_rule is not None and sample.mask is not None:
-                path = self._path(sample.mask)
+            if self.mask_rule is not None and sample.mask is not None:
+                path = self.path(sample.mask)
                 with _named_as(path, sample.mask):
-                    mask = read_mask(path, self._mask_rule, max_pixels=self._max_pixels)
+                    mask = read_mask(path, self.mask_rule, max_pixels=self._max_pixels)
                 _check_same_size(sample, image, mask)
             size = image.nbytes + (mask.nbytes if mask is not None else 0)
             if self._cached_bytes + size > CACHE_BYTES:
@@ -92,7 +112,7 @@ class SampleReader:
 
     def balanced_chances(self, indexes: Sequence[int]) -> np.ndarray:
         """Return the chance of each sample to be drawn with which every class is as likely as the others."""
-        classes = [self._description.samples[index].classes for index in indexes]
+        classes = [self.description.samples[index].classes for index in indexes]
         counts = Counter(classes)
         return np.array([1 / (len(counts) * counts[label]) for label in classes])
 
@@ -106,17 +126,19 @@ class SampleReader:
         image, mask = self.decoded(index)
         image, mask = pipeline(image, mask, generator)
         image, mask = self._resized(image, mask)
-        return image, mask if self._is_segmentation else self._class_target(index)
+        return image, mask if self._is_segmentation else self.class_target(index)
 
-    def _class_target(self, index: int) -> np.ndarray | int | None:
-        classes = self._description.samples[index].classes
+    def class_target(self, index: int) -> np.ndarray | int | None:
+        """Return the target of a sample in classification, as in `Batch`; None where it has no label."""
+        classes = self.description.samples[index].classes
         if not self._config.is_multi_label:
             return classes[0] if classes else None
         if classes is None:
             return None
         return np.isin(np.arange(len(self._config.classes)), classes).astype(np.int64)
 
-    def _path(self, location: str) -> Path:
+    def path(self, location: str) -> Path:
+        """Return where a file lies that the description names; one that lies elsewhere is fetched first."""
         return self._copies.path(resolve(location, self._folder))
 
     def _resized(self, image: np.ndarray, mask: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
@@ -189,7 +211,8 @@ class Loader:
         A weighted sampler draws as many samples as there are, some of them more than once and others not at all.
         `first` is the number of batches to leave out, as they are after a resume.
         """
-        order = self._order(epoch)[first * self._batch_size :]
+        order = sample_order(self._indexes, self._seed, epoch, self._chances, is_shuffled=self._is_shuffled)
+        order = order[first * self._batch_size :]
         with ThreadPoolExecutor(self._worker_count, thread_name_prefix="loader") as executor:
             parts = (order[start : start + self._batch_size] for start in range(0, len(order), self._batch_size))
             ahead = BATCHES_AHEAD + self._worker_count - 1
@@ -203,20 +226,6 @@ class Loader:
                 for future in waiting:
                     future.cancel()
 
-    def _order(self, epoch: int) -> list[tuple[int, int]]:
-        """Return the indexes of the epoch's samples in their order, and how often each came before."""
-        if not self._is_shuffled:
-            return [(index, 0) for index in self._indexes]
-        generator = np.random.default_rng([self._seed, epoch])
-        if self._chances is None:
-            return [(index, 0) for index in generator.permutation(self._indexes).tolist()]
-        seen: Counter[int] = Counter()
-        order = []
-        for index in generator.choice(self._indexes, len(self._indexes), p=self._chances).tolist():
-            order.append((index, seen[index]))
-            seen[index] += 1
-        return order
-
     def _batch(self, part: Sequence[tuple[int, int]], epoch: int) -> Batch:
         indexes = [index for index, _ in part]
         samples = [
@@ -226,6 +235,34 @@ class Loader:
         images = _as_batch([image for image, _ in samples])
         targets = np.array([target for _, target in samples], dtype=np.int64) if self._has_labels else None
         return Batch(tuple(indexes), images, targets)
+
+
+def sample_order(
+    indexes: Sequence[int], seed: int, epoch: int, chances: np.ndarray | None = None, *, is_shuffled: bool
+) -> list[tuple[int, int]]:
+    """Return the samples of an epoch in their order, the same for every engine.
+
+    Args:
+        indexes: of the split's samples.
+        seed: of the training.
+        epoch: from 0.
+        chances: of each sample to be drawn, with replacement; None where each comes once.
+        is_shuffled: whether the order is drawn at all.
+
+    Returns:
+        The index of each sample, and how often it came before.
+    """
+    if not is_shuffled:
+        return [(index, 0) for index in indexes]
+    generator = np.random.default_rng([seed, epoch])
+    if chances is None:
+        return [(index, 0) for index in generator.permutation(indexes).tolist()]
+    seen: Counter[int] = Counter()
+    order = []
+    for index in generator.choice(indexes, len(indexes), p=chances).tolist():
+        order.append((index, seen[index]))
+        seen[index] += 1
+    return order
 
 
 def _as_batch(images: Sequence[np.ndarray]) -> np.ndarray:

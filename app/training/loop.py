@@ -9,7 +9,7 @@ from typing import Protocol
 from app.metrics.running import RUNNING_METRICS
 from app.training.config import TrainingConfig
 from app.training.engine import BatchResult, Network
-from app.training.loading import Batch, Loader
+from app.training.loading import Batch, Batches
 from app.training.pace import Pace
 from app.training.position import TRAINING, VALIDATION, Position
 from app.training.schedule import is_plateau, learning_rate
@@ -65,7 +65,7 @@ class _Run:
     """What the functions below share."""
 
     network: Network
-    loaders: Mapping[str, Loader]
+    loaders: Mapping[str, Batches]
     config: TrainingConfig
     recorder: Recorder
     should_stop: Callable[[], bool]
@@ -75,8 +75,8 @@ class _Run:
 
 def train(
     network: Network,
-    training: Loader,
-    validation: Loader | None,
+    training: Batches,
+    validation: Batches | None,
     config: TrainingConfig,
     recorder: Recorder,
     should_stop: Callable[[], bool],

@@ -15,7 +15,7 @@ from app.runs.layout import RunFolder
 from app.runs.writer import append_row
 from app.training.config import TrainingConfig
 from app.training.engine import Network
-from app.training.loading import Loader, SampleReader
+from app.training.loading import Batches, SampleReader
 from app.training.loop import clock
 from app.zoo.architectures import SEGMENTATION
 
@@ -25,8 +25,7 @@ Progress = Callable[[str, float, float | None], None]
 def predict(
     network: Network,
     reader: SampleReader,
-    description: Description,
-    indexes: Sequence[int],
+    loader: Batches,
     config: TrainingConfig,
     run: RunFolder,
     progress: Progress,
@@ -34,13 +33,21 @@ def predict(
 ) -> tuple[int, dict | None]:
     """Write a row of `predictions.jsonl` for each sample.
 
+    Args:
+        network: whose predictions they are.
+        reader: of the dataset; masks are written at the size of its images.
+        loader: of the samples, without labels.
+        config: that the weights were trained with.
+        run: takes the rows.
+        progress: takes a line, what part is done, and the seconds left.
+        should_stop: asked at every batch.
+
     Returns:
         The number of rows written (fewer than the samples only if stopped), and the metrics of a labelled, complete
         split, else None.
     """
-    loader = Loader(reader, indexes, config, "test", has_labels=False)
     write_rows = _MaskRows if config.task == SEGMENTATION else _ScoreRows
-    rows = write_rows(reader, description, config, run)
+    rows = write_rows(reader, reader.description, config, run)
     done, began = 0, time.monotonic()
     for number, batch in enumerate(loader.batches(epoch=0), start=1):
         if should_stop():
@@ -49,11 +56,11 @@ def predict(
             rows.add(index, probabilities)
             done += 1
         elapsed = max(time.monotonic() - began, 1e-9)
-        eta_seconds = elapsed * (len(indexes) - done) / done
+        eta_seconds = elapsed * (loader.sample_count - done) / done
         line = (
             f"Inference - batch {number}/{loader.batch_count} - {done / elapsed:.0f} img/s - ETA {clock(eta_seconds)}"
         )
-        progress(line, done / len(indexes), eta_seconds)
+        progress(line, done / loader.sample_count, eta_seconds)
     return done, rows.metrics()
 
 

@@ -31,6 +31,8 @@ BOTH = frozenset({CLASSIFICATION, SEGMENTATION})
 ONLY_CLASSIFICATION = frozenset({CLASSIFICATION})
 ONLY_SEGMENTATION = frozenset({SEGMENTATION})
 
+AUTO = "auto"  # of the engine: the one that the setting ENGINE names
+
 # By property name in lower case, blanks for hyphens. Augmentation texts have no limit here: their parser has its own.
 RULES = {
     "learning rate": Rule("learning_rate", above=0, maximum=100),
@@ -58,6 +60,7 @@ RULES = {
     "keep best by": Rule("keep_best_by", choices="keep_best_by"),
     "halve batch size": Rule("halve_batch_size", choices="answer"),
     "pretrained": Rule("pretrained", choices="pretrained"),
+    "engine": Rule("engine", choices="engine"),
 }
 
 NAME_SYNONYMS = {
@@ -123,6 +126,11 @@ CHOICES = {
         "none": Choice(BOTH, ("None",)),
         "file": Choice(BOTH, ("File",)),
         "library": Choice(BOTH, ("Library",)),
+    },
+    "engine": {
+        AUTO: Choice(BOTH, ("Auto",)),
+        "torch": Choice(BOTH, ("Torch", "PyTorch")),
+        "eddl": Choice(BOTH, ("EDDL", "pyeddl")),
     },
     "answer": {
         "no": Choice(BOTH, ("No", "false")),

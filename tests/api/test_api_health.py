@@ -3,6 +3,8 @@
 import os
 import socket
 import time
+from importlib.metadata import version
+from importlib.util import find_spec
 
 import pytest
 from api_sandbox import UNREACHABLE_REDIS, assert_error
@@ -31,7 +33,18 @@ def test_without_workers_the_service_is_degraded_and_says_what_to_do(client, tra
     assert "python worker.py training" in answer.json["problems"][0]
     queues = {queue["name"]: queue for queue in answer.json["queues"]}
     assert queues["training"]["waiting"] == 1 and queues["training"]["workers"] == 0
-    assert answer.json["engines"] == ["torch"] and answer.json["disk"]["free_bytes"] > 0
+    assert answer.json["disk"]["free_bytes"] > 0
+
+
+def test_it_says_which_engines_are_installed_in_which_versions_and_what_the_others_lack(client):
+    engines = {entry["name"]: entry for entry in client.get("/backend/health").json["engines"]}
+
+    assert list(engines) == ["torch", "eddl"]
+    assert engines["torch"]["is_installed"] and engines["torch"]["versions"]["torch"] == version("torch")
+    assert engines["torch"]["remedy"] is None
+    is_there = find_spec("pyeddl") is not None and find_spec("pyecvl") is not None
+    assert engines["eddl"]["is_installed"] == is_there
+    assert is_there or "docs/eddl.md" in engines["eddl"]["remedy"]
 
 
 def test_with_workers_it_is_well_and_the_dead_are_not_counted(client, settings):

@@ -1,4 +1,4 @@
-"""The contract of `app.training.engine`, run for every engine that is installed."""
+"""The contract of `app.training.engine`, run for every engine that is installed (`conftest.py`)."""
 
 import resource
 from contextlib import contextmanager
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from app.engines import get_engine, installed_engines
+from app.engines import get_engine
 from app.errors import JobFailure, StorageUnavailable
 from app.training.config import TrainingConfig
 from app.zoo.architectures import ARCHITECTURES
@@ -34,11 +34,6 @@ def batch_for(config, samples=4):
     highest = max(2, len(config.classes))
     shape = (samples,) if config.task == "classification" else (samples, config.input_height, config.input_width)
     return images, generator.integers(0, highest, shape)
-
-
-@pytest.fixture(params=installed_engines())
-def engine(request):
-    return get_engine(request.param)
 
 
 @pytest.mark.parametrize("channels", [1, 3, 5])
@@ -336,7 +331,7 @@ def test_a_training_that_diverges_ends_with_advice(engine):
 
 
 def test_an_unknown_engine_is_refused_with_those_there_are():
-    with pytest.raises(JobFailure, match="There is no engine 'keras'; choose one of torch"):
+    with pytest.raises(JobFailure, match="There is no engine 'keras'; choose one of torch, eddl"):
         get_engine("keras")
 
 

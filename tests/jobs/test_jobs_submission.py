@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from redis import Redis
 
+from app.engines import ENGINES, why_not_installed
 from app.errors import Busy, Conflict, InvalidInput, MalformedRequest, QueueUnavailable
 from app.files import write_json
 from app.jobs.deletion import delete_weights
@@ -73,6 +74,44 @@ def test_a_training_is_stored_queued_and_described(services, request_body, setti
     assert record["process_id"] == answer["process_id"]
     assert record["settings"]["3"] == "2" and record["settings"]["4"] == "64"
     assert services.database.projects.get(1)["modelweights_id"] == answer["weight_id"]
+
+
+def test_the_engine_is_that_of_the_setting_unless_the_property_names_one(services, request_body, monkeypatch):
+    monkeypatch.setattr("app.jobs.request_checks.why_not_installed", lambda name: None)
+    with_eddl = replace(services, settings=replace(services.settings, engine="eddl"))
+
+    def engine_of(services, **values):
+        answer = start_training(services, request_body | properties(**values))
+        return read_config(services.storage.run(answer["process_id"]))["training"]["engine"]
+
+    assert engine_of(services) == "torch" and engine_of(services, Engine="EDDL") == "eddl"
+    assert engine_of(with_eddl) == engine_of(with_eddl, Engine="Auto") == "eddl"
+    assert engine_of(with_eddl, Engine="Torch") == "torch"
+
+
+def test_an_engine_that_is_not_there_or_cannot_do_it_leaves_nothing_behind(services, request_body, monkeypatch, stored):
+    before = stored()
+    monkeypatch.setitem(ENGINES, "eddl", replace(ENGINES["eddl"], packages=("no_such_package",)))
+    with pytest.raises(InvalidInput, match="EDDL needs no_such_package") as refused:
+        start_training(services, request_body | properties(Engine="EDDL"))
+    assert list(refused.value.errors) == ["Engine"]
+
+    monkeypatch.setitem(ENGINES, "eddl", replace(ENGINES["eddl"], packages=()))
+    with pytest.raises(InvalidInput) as refused:
+        start_training(services, request_body | properties(Engine="EDDL", Precision="Mixed", Devices="2CPUs"))
+    assert list(refused.value.errors) == ["Precision", "Devices"]
+    assert stored() == before
+
+
+def test_weights_of_an_engine_that_is_not_there_are_refused_for_inference(services, dataset, projects, weights):
+    give_card(services, weights["id"], weights["process_id"], engine="eddl")
+    request = {"modelweights_id": weights["id"], "dataset_id": dataset["id"], "project_id": projects[0]["id"]}
+    if why_not_installed("eddl") is None:
+        assert start_inference(services, request)["result"] == "ok"
+        return
+    with pytest.raises(InvalidInput, match="needs pyeddl and pyecvl") as refused:
+        start_inference(services, request)
+    assert list(refused.value.errors) == ["modelweights_id"]
 
 
 def test_balanced_class_weights_are_in_the_config(services, data_root, request_body):

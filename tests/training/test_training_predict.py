@@ -23,9 +23,10 @@ def run(folder, indexes, config, should_stop=lambda: False):
     run_folder = RunFolder(folder / "run")
     run_folder.outputs.mkdir(parents=True)
     lines = []
-    network = get_engine("torch").build(config)
+    engine = get_engine("torch")
+    loader = engine.loader(reader, indexes, config, "test", has_labels=False)
     written, metrics = predict(
-        network, reader, description, indexes, config, run_folder, lambda *told: lines.append(told), should_stop
+        engine.build(config), reader, loader, config, run_folder, lambda *told: lines.append(told), should_stop
     )
     return written, metrics, read_rows(run_folder.predictions), run_folder, lines
 

@@ -23,7 +23,21 @@ HEALTH = {
         }
     ],
     "disk": {"free_bytes": 81_604_378_624, "total_bytes": 250_790_436_864},
-    "engines": ["torch"],
+    "engines": [
+        {
+            "name": "torch",
+            "is_installed": True,
+            "versions": {"torch": "2.9.1", "monai": "1.6.0", "onnx": "1.22.0", "onnxruntime": "1.26.0"},
+            "remedy": None,
+        },
+        {
+            "name": "eddl",
+            "is_installed": False,
+            "versions": {},
+            "remedy": "The engine EDDL needs pyeddl and pyecvl, not installed on this machine: "
+            "install pyeddl and pyecvl (docs/eddl.md), or choose Torch.",
+        },
+    ],
 }
 
 
@@ -59,6 +73,13 @@ class DiskSchema(ma.Schema):
     total_bytes = fields.Integer(required=True)
 
 
+class EngineSchema(ma.Schema):
+    name = fields.String(required=True, metadata={"description": "What the setting ENGINE calls it."})
+    is_installed = fields.Boolean(required=True, metadata={"description": "On the web server's machine."})
+    versions = fields.Dict(fields.String(), fields.String(), required=True)
+    remedy = fields.String(required=True, allow_none=True, metadata={"description": "What it lacks, and what to do."})
+
+
 class HealthSchema(ma.Schema):
     """All but `status` is left out where the request lacks a token that it would need."""
 
@@ -69,4 +90,4 @@ class HealthSchema(ma.Schema):
     queues = fields.List(fields.Nested(QueueSchema))
     workers = fields.List(fields.Nested(WorkerSchema))
     disk = fields.Nested(DiskSchema, allow_none=True, metadata={"description": "That of the storage folder."})
-    engines = fields.List(fields.String(), metadata={"description": "Deep-learning libraries that are installed."})
+    engines = fields.List(fields.Nested(EngineSchema), metadata={"description": "Deep-learning libraries."})

@@ -15,6 +15,7 @@ from app.engines.torch_engine.shared_network import SharedNetwork
 from app.files import write_atomically
 from app.training.config import TrainingConfig
 from app.training.engine import Imported, Wanted
+from app.training.loading import Loader, SampleReader
 
 
 class TorchEngine:
@@ -41,6 +42,19 @@ class TorchEngine:
         if len(devices) > 1:
             return SharedNetwork(config, graph, devices)
         return build_network(config, graph, devices[0])
+
+    def loader(
+        self,
+        reader: SampleReader,
+        indexes: Sequence[int],
+        config: TrainingConfig,
+        split: str,
+        *,
+        has_labels: bool = True,
+        is_shuffled: bool = False,
+    ) -> Loader:
+        """Read by the service's own decoders, and augment by its own operations."""
+        return Loader(reader, indexes, config, split, has_labels=has_labels, is_shuffled=is_shuffled)
 
     def import_onnx(self, path: Path, wanted: Wanted, graph: Path) -> Imported:
         """Check a foreign ONNX file, and write it in the form that `build` takes."""
