@@ -96,9 +96,20 @@ class Optimisation:
         }
 
     def restore(self, state: dict) -> None:
-        """Go on as the one whose `state` this is."""
-        self._optimizer.load_state_dict(state["optimizer"])
+        """Go on as the one whose `state` this is, be it of a version whose steps were not fused."""
+        stored = state["optimizer"]
+        groups = [group | {"fused": True} for group in stored["param_groups"]]
+        self._optimizer.load_state_dict(stored | {"param_groups": groups})
+        for parameter, moments in self._optimizer.state.items():
+            for name, moment in moments.items():
+                if moment is not None and moment.shape == parameter.shape:
+                    moments[name] = _in_order_of(parameter, moment)
         if self._scaler.is_enabled() and state["scaler"]:
             self._scaler.load_state_dict(state["scaler"])
         for parameter, gradient in zip(self._module.parameters(), state["gradients"], strict=True):
-            parameter.grad = gradient if gradient is None else gradient.to(parameter)
+            parameter.grad = gradient if gradient is None else _in_order_of(parameter, gradient)
+
+
+def _in_order_of(parameter: nn.Parameter, values: Tensor) -> Tensor:
+    """Return values in a parameter's order in memory: fused steps on a CPU take it for granted."""
+    return torch.empty_like(parameter, requires_grad=False).copy_(values)

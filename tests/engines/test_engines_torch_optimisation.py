@@ -1,0 +1,84 @@
+"""Checkpoints of optimizers from other versions and devices, and steps from scaled gradients of float16."""
+
+import copy
+
+import pytest
+import torch
+from test_engines_contract import CLASSIFICATION, changed
+from torch import nn
+
+from app.engines.torch_engine.optimisation import MOMENTUM, Optimisation
+
+RATES = {"lr": 0.1, "weight_decay": 0.01}
+PLAIN = {
+    "adam": lambda parameters: torch.optim.Adam(parameters, **RATES),
+    "adamw": lambda parameters: torch.optim.AdamW(parameters, **RATES),
+    "sgd": lambda parameters: torch.optim.SGD(parameters, momentum=MOMENTUM, **RATES),
+}
+
+
+def convolution():
+    torch.manual_seed(0)
+    return nn.Conv2d(3, 4, 3)
+
+
+def optimisation(module, optimizer, half_precision=None):
+    config = changed(CLASSIFICATION, optimizer=optimizer, learning_rate=RATES["lr"], weight_decay=RATES["weight_decay"])
+    return Optimisation(module, config, torch.device("cpu"), half_precision)
+
+
+def objective(module, seed=0):
+    images = torch.rand(2, 3, 5, 5, generator=torch.Generator().manual_seed(seed))
+    return module(images).square().mean()
+
+
+@pytest.mark.parametrize("half_precision", [None, torch.float16])
+@pytest.mark.parametrize("optimizer", PLAIN)
+def test_a_checkpoint_with_plain_steps_and_another_order_in_memory_goes_on(optimizer, half_precision):
+    before = convolution()
+    plain = PLAIN[optimizer](before.parameters())
+    objective(before, 1).backward()
+    plain.step()
+    state = {"optimizer": copy.deepcopy(plain.state_dict()), "scaler": {}, "gradients": [None, None]}
+
+    after = copy.deepcopy(before).to(memory_format=torch.channels_last)
+    fused = optimisation(after, optimizer, half_precision)
+    fused.restore(state)
+    fused.add_gradient(objective(after, 2))
+    fused.step()
+
+    plain.zero_grad()
+    objective(before, 2).backward()
+    plain.step()
+    for one, other in zip(before.parameters(), after.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("optimizer", PLAIN)
+def test_gradients_that_wait_go_on_in_another_order_in_memory(optimizer):
+    before = convolution()
+    first = optimisation(before, optimizer)
+    first.add_gradient(objective(before))
+    state = copy.deepcopy(first.state())
+    first.step()
+
+    after = convolution().to(memory_format=torch.channels_last)
+    second = optimisation(after, optimizer)
+    second.restore(state)
+    second.step()
+
+    for one, other in zip(before.parameters(), after.parameters(), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("optimizer", PLAIN)
+def test_a_step_from_gradients_that_overflow_is_left_out_and_the_scale_falls(optimizer):
+    module = convolution()
+    scaled = optimisation(module, optimizer, torch.float16)
+    untouched = copy.deepcopy(module.state_dict())
+    scaled.add_gradient(objective(module) * float("inf"))
+    scaled.step()
+    scale = scaled.state()["scaler"]["scale"]
+
+    assert scale < 2.0**16
+    assert all(torch.equal(value, untouched[name]) for name, value in module.state_dict().items())
