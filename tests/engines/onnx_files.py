@@ -23,14 +23,17 @@ def numbers(*shape, seed=0):
     return np.random.default_rng(seed).standard_normal(shape).astype(np.float32) * 0.3
 
 
-def make(path, nodes, weights, input_shape, output="out", opset=13, outputs=(), kind=TensorProto.FLOAT, ir_version=8):
+def make(
+    path, nodes, weights, input_shape, output="out", opset=13, outputs=(), kind=TensorProto.FLOAT, ir_version=8,
+    output_kind=TensorProto.FLOAT,
+):  # fmt: skip
     """Write a graph; `nodes` are (operator, inputs, outputs, attributes)."""
     graph = helper.make_graph(
         [helper.make_node(operator, inputs, results, name=f"{operator}_{index}", **attributes)
          for index, (operator, inputs, results, attributes) in enumerate(nodes)],
         "graph",
         [helper.make_tensor_value_info("images", kind, input_shape)],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in (output, *outputs)],
+        [helper.make_tensor_value_info(name, output_kind, None) for name in (output, *outputs)],
         [numpy_helper.from_array(value, name) for name, value in weights.items()],
     )  # fmt: skip
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=ir_version)

@@ -183,3 +183,37 @@ def test_only_the_last_layer_can_be_replaced(tmp_path, name, words):
 
     with pytest.raises(JobFailure, match=words):
         replace_head(model, 5, name)
+
+
+def test_a_sigmoid_whose_result_other_outputs_use_too_is_cut(tmp_path):
+    activation = ("Sigmoid", ["logits"], ["out"], {})
+    others = [("Identity", ["out"], ["copy"], {}), ("Round", ["out"], ["decided"], {})]
+    path = dense(tmp_path / "net.onnx", 1, activation, *others, outputs=("decided", "copy"))
+    images = numbers(2, 3, 4, 4)
+
+    model, _ = rewritten(path, config_for(classes=2, **SMALL))
+
+    np.testing.assert_allclose(softmax(logits(model, images))[:, 1:], run(path, images), rtol=1e-4)
+
+
+def test_a_plane_without_an_axis_for_its_class_gets_one(tmp_path):
+    nodes = [("Conv", ["images", "w"], ["plane"], {}), ("Squeeze", ["plane", "axes"], ["out"], {})]
+    weights = {"w": numbers(1, 3, 1, 1), "axes": np.array([1], np.int64)}
+    path = make(tmp_path / "net.onnx", nodes, weights, ["N", 3, 4, 4])
+    images = numbers(2, 3, 4, 4)
+
+    model, _ = rewritten(path, config_for("segmentation", classes=1, **SMALL))
+
+    np.testing.assert_allclose(logits(model, images)[:, 0], run(path, images), rtol=1e-4)
+
+
+@pytest.mark.parametrize("task", ["classification", "segmentation"])
+def test_decided_classes_are_no_classes_with_probabilities(tmp_path, task):
+    nodes = [("Conv", ["images", "w"], ["planes"], {})]
+    if task == "classification":
+        nodes.append(("GlobalAveragePool", ["planes"], ["pooled"], {}))
+    nodes.append(("ArgMax", [nodes[-1][2][0]], ["out"], {"axis": 1, "keepdims": int(task == "segmentation")}))
+    path = make(tmp_path / "net.onnx", nodes, {"w": numbers(2, 3, 1, 1)}, ["N", 3, 4, 4], output_kind=TensorProto.INT64)
+
+    with pytest.raises(JobFailure, match="whole numbers, such as the decided class"):
+        rewritten(path, config_for(task, classes=2, **SMALL))

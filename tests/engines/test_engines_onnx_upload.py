@@ -210,3 +210,47 @@ def test_freezing_leaves_the_last_layer_to_learn(tmp_path):
     network.freeze_encoder(is_frozen=False)
     network.train_batch(numbers(4, 3, 16, 16), np.array([0, 1, 2, 0]))
     assert not network._module.state_dict()["conv/kernel"].equal(before["conv/kernel"])
+
+
+def ending_in(path, *nodes):
+    layers = [("Flatten", ["images"], ["flat"], {}), ("Gemm", ["flat", "w", "b"], ["logits"], {})]
+    return make(path, [*layers, *nodes], DENSE, ["N", 3, 4, 4])
+
+
+@pytest.mark.parametrize("said", [None, True])
+def test_a_sigmoid_for_each_class_decides_each_by_itself(tmp_path, said):
+    path = ending_in(tmp_path / "net.onnx", ("Sigmoid", ["logits"], ["out"], {}))
+
+    imported, network = taken(path, Wanted("classification", is_multi_label=said))
+
+    images = numbers(2, 3, 4, 4)
+    np.testing.assert_allclose(network.predict_batch(images), run(path, images), rtol=1e-4)
+    assert imported.config.is_multi_label and imported.config.loss == "binary_cross_entropy"
+    assert any("is_multi_label=false" in note for note in imported.notes) is (said is None)
+
+
+def test_classes_that_exclude_each_other_behind_sigmoids_are_taken_when_their_owner_says_so(tmp_path):
+    path = ending_in(tmp_path / "net.onnx", ("Sigmoid", ["logits"], ["out"], {}))
+
+    imported, network = taken(path, Wanted("classification", is_multi_label=False))
+
+    np.testing.assert_allclose(network.predict_batch(numbers(2, 3, 4, 4)).sum(axis=1), 1, rtol=1e-5)
+    assert any("made to sum to 1" in note for note in imported.notes)
+
+
+SOFTMAX_BY_HAND = (
+    ("Exp", ["logits"], ["powers"], {}),
+    ("Sqrt", ["powers"], ["roots"], {}),
+    ("ReduceSumSquare", ["roots"], ["sum"], {"axes": [1]}),
+    ("Div", ["powers", "sum"], ["out"], {}),
+)
+
+
+@pytest.mark.parametrize("nodes", [[("Softmax", ["logits"], ["out"], {"axis": 1})], SOFTMAX_BY_HAND])
+def test_classes_that_exclude_each_other_are_not_multi_label(tmp_path, nodes):
+    path = ending_in(tmp_path / "net.onnx", *nodes)
+
+    with pytest.raises(InvalidInput, match="exclude each other") as refused:
+        taken(path, Wanted("classification", is_multi_label=True))
+
+    assert refused.value.errors.keys() == {"is_multi_label"}

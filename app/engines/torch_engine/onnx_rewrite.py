@@ -9,20 +9,31 @@ from itertools import count
 
 import numpy as np
 import torch
-from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto, helper, numpy_helper
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 from app.engines.torch_engine.onnx_graph import GraphIndex, opset_of, sizes_of, value_info
 from app.engines.torch_engine.onnx_import import GraphModule
-from app.errors import JobFailure
+from app.errors import InvalidInput, JobFailure
 from app.training.config import TrainingConfig
-from app.zoo.architectures import SEGMENTATION
+from app.zoo.architectures import CLASSIFICATION, SEGMENTATION
 
 PREFIX = "deephealth/"
 TWO_LOGITS = f"{PREFIX}two_logits"
 # What may come between the last activation and the output without changing what the numbers mean.
 PASSING = ("Identity", "Cast", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Dropout")
 ACTIVATIONS = ("Softmax", "Sigmoid")
+ONE_OF_SEVERAL = {
+    CLASSIFICATION: "Its classes are taken to exclude each other: their probabilities are made to sum to 1.",
+    SEGMENTATION: "Each pixel gets the most probable of the classes, so that one of them has to be the background.",
+}
 NEAR_ONE = 1e-3
+EXCLUSIVE = (
+    "is_multi_label: the probabilities of this network sum to 1, so that its classes exclude each other; leave it out."
+)
+WHOLE_NUMBERS = (
+    "The network gives whole numbers, such as the decided class; a real number for each class is expected: export it "
+    "without its last operators, such as ArgMax."
+)
 SAMPLES = 3
 SMALLEST = 1e-30
 
@@ -32,6 +43,7 @@ def rewrite(model: ModelProto, config: TrainingConfig) -> list[str]:
 
     Raises:
         JobFailure: when images or classes do not fit the graph.
+        InvalidInput: when its classes exclude each other, and the config says that they do not.
     """
     rewriter = _Rewriter(model, config)
     rewriter.turn_input()
@@ -52,6 +64,15 @@ def has_channels_first(sizes: Sequence[int | None], channels: int | None) -> boo
 def class_count(shape: Sequence[int]) -> int:
     """Return how many classes the numbers for one image tell apart; 0 for maps and sequences, which tell none."""
     return int(np.prod(shape)) if sum(size != 1 for size in shape) <= 1 else 0
+
+
+def last_activation(graph: GraphProto, output: str) -> NodeProto | None:
+    """Return the Softmax or Sigmoid that an output is nothing but another form of."""
+    producers = GraphIndex(graph).producers
+    node = producers.get(output)
+    while node is not None and node.op_type in PASSING:
+        node = producers.get(node.input[0])
+    return node if node is not None and node.op_type in ACTIVATIONS else None
 
 
 class _Rewriter:
@@ -88,14 +109,19 @@ class _Rewriter:
         """Take the first output whose shape fits the classes."""
         names = [value.name for value in self._graph.output]
         shapes = {}
+        are_real = []
         for name in names:
             self._only_output(name)
-            shapes[name] = tuple(self._run().shape[1:])
-            if self._fits(shapes[name]):
+            result = self._run()
+            shapes[name] = tuple(result.shape[1:])
+            are_real.append(result.is_floating_point())
+            if are_real[-1] and self._fits(shapes[name]):
                 self._output = name
                 if len(names) > 1:
                     self.done.append(f"Of {len(names)} outputs, {name[:60]!r} is used.")
                 return
+        if not any(are_real):
+            raise JobFailure(WHOLE_NUMBERS)
         shown = ", ".join(" x ".join(map(str, shape)) or "one number" for shape in shapes.values())
         wanted = self._config.output_channels
         if self._config.task == SEGMENTATION:
@@ -106,16 +132,14 @@ class _Rewriter:
 
     def cut_activation(self) -> None:
         """Let the last Softmax or Sigmoid pass what it gets: losses are computed from logits."""
-        index, name = GraphIndex(self._graph), self._output
-        node = index.producers.get(name)
-        while node is not None and node.op_type in PASSING:
-            node = index.producers.get(node.input[0])
-        if node is None or node.op_type not in ACTIVATIONS:
+        node = last_activation(self._graph, self._output)
+        if node is None:
             return
-        users = [user for output in node.output for user in index.consumers.get(output, ())]
-        if len(users) > 1:
-            return
+        if node.op_type == "Softmax" and self._config.is_multi_label:
+            raise InvalidInput.at("is_multi_label", EXCLUSIVE)
         self.done.append(f"The last {node.op_type} is left to the loss and to the prediction.")
+        if node.op_type == "Sigmoid" and not self._config.is_multi_label and self._config.output_channels > 2:
+            self.done.append(ONE_OF_SEVERAL[self._config.task])
         node.op_type = "Identity"
         del node.attribute[:]
 
@@ -137,6 +161,8 @@ class _Rewriter:
         result = self._run()
         if result.shape[1] < 2 or result.min() < 0 or (result.sum(dim=1) - 1).abs().max() > NEAR_ONE:
             return
+        if self._config.is_multi_label:
+            raise InvalidInput.at("is_multi_label", EXCLUSIVE)
         smallest = self._constant(np.array(SMALLEST, np.float32))
         self._output = self._add("Log", [self._add("Add", [self._output, smallest])])
         self._only_output(self._output)
@@ -159,20 +185,27 @@ class _Rewriter:
             return class_count(shape) in counts
         pixels = self._config.input_height * self._config.input_width
         if len(shape) == 2:
-            return shape[0] == pixels and shape[1] in counts
+            return (shape[0] == pixels and shape[1] in counts) or (self._is_bare_plane(shape) and 1 in counts)
         return len(shape) == 3 and (shape[0] in counts or shape[2] in counts)
+
+    def _is_bare_plane(self, shape: Sequence[int]) -> bool:
+        """Tell whether the result for one image is a plane of its size, without an axis for the classes."""
+        return list(shape) == [self._config.input_height, self._config.input_width]
 
     def _plane_counts(self) -> tuple[int, ...]:
         """Return how many numbers, or planes, can become the logits: one can stand for two classes."""
-        return (1, 2) if self._config.output_channels == 2 else (self._config.output_channels,)
+        config = self._config
+        return (1, 2) if config.output_channels == 2 and not config.is_multi_label else (config.output_channels,)
 
     def _shape_planes(self, result: torch.Tensor) -> None:
         config = self._config
         size = [config.input_height, config.input_width]
         counts = self._plane_counts()
         if result.ndim == 3:
-            self._after_output("Transpose", perm=[0, 2, 1])
-            shape = self._constant(np.array([-1, result.shape[2], *size], np.int64))
+            is_bare = self._is_bare_plane(result.shape[1:])
+            if not is_bare:
+                self._after_output("Transpose", perm=[0, 2, 1])
+            shape = self._constant(np.array([-1, 1 if is_bare else result.shape[2], *size], np.int64))
             self._output = self._add("Reshape", [self._output, shape])
             self._only_output(self._output)
         elif result.shape[1] not in counts or (list(result.shape[1:3]) == size and result.shape[3] in counts):

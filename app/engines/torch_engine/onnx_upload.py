@@ -1,7 +1,7 @@
 """Take in an ONNX file that a user uploaded: check it, find out what it is, and bring it into the service's form."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,15 @@ from app.engines.torch_engine.onnx_graph import GraphIndex, name_of, read_model,
 from app.engines.torch_engine.onnx_head import LAYER_KEY, find_head
 from app.engines.torch_engine.onnx_import import GraphModule
 from app.engines.torch_engine.onnx_precision import widen
-from app.engines.torch_engine.onnx_rewrite import PREFIX, class_count, free_name, has_channels_first, rewrite
+from app.engines.torch_engine.onnx_rewrite import (
+    PREFIX,
+    WHOLE_NUMBERS,
+    class_count,
+    free_name,
+    has_channels_first,
+    last_activation,
+    rewrite,
+)
 from app.errors import InvalidInput, JobFailure
 from app.training.config import TrainingConfig
 from app.training.engine import Imported, Wanted
@@ -85,11 +93,11 @@ def _config(model: ModelProto, wanted: Wanted, facts: Mapping[str, object]) -> t
         raise InvalidInput.at(
             "model_id", f"The file says that it is for {facts['task']}, and the model is for {wanted.task}."
         )
-    channels, height, width = _input_size(model, wanted)
+    channels, height, width = size = _input_size(model, wanted)
     known, notes = _known_classes(wanted, facts)
-    is_multi_label = wanted.is_multi_label if wanted.is_multi_label is not None else facts.get("is_multi_label") is True
     is_segmentation = wanted.task == SEGMENTATION
-    is_multi_label = is_multi_label and not is_segmentation
+    is_multi_label, said = (False, []) if is_segmentation else _is_multi_label(model, wanted, facts, size)
+    notes += said
     config = TrainingConfig(
         task=wanted.task,
         architecture=f"onnx_{wanted.task}",
@@ -106,9 +114,29 @@ def _config(model: ModelProto, wanted: Wanted, facts: Mapping[str, object]) -> t
     )
     if known is None:
         classes = _numbered_classes(model, config)
-        notes.append(f"The classes have no names; they are called {classes[0]!r} to {classes[-1]!r}.")
+        notes.append(
+            f"The classes have no names; they are called {classes[0]!r} to {classes[-1]!r}."
+            if len(classes) > 1
+            else f"The class has no name; it is called {classes[0]!r}."
+        )
         config = replace(config, classes=classes)
     return config, notes
+
+
+def _is_multi_label(
+    model: ModelProto, wanted: Wanted, facts: Mapping[str, object], size: tuple[int, int, int]
+) -> tuple[bool, list[str]]:
+    """Return whether each class is decided by itself; where nobody says it, a Sigmoid for each of several does."""
+    if wanted.is_multi_label is not None or "is_multi_label" in facts:
+        said = wanted.is_multi_label if wanted.is_multi_label is not None else facts["is_multi_label"]
+        return said is True, []
+    activation = last_activation(model.graph, model.graph.output[0].name)
+    if activation is None or activation.op_type != "Sigmoid" or class_count(_result_shape(model, size)) < 2:
+        return False, []
+    return True, [
+        "The network ends with a Sigmoid for each class, so that each is decided by itself (multi-label); send "
+        "is_multi_label=false if exactly one of them is right."
+    ]
 
 
 def _text_in(facts: Mapping[str, object]) -> str:
@@ -156,16 +184,11 @@ def _known_classes(wanted: Wanted, facts: Mapping[str, object]) -> tuple[tuple[s
 
 def _numbered_classes(model: ModelProto, config: TrainingConfig) -> tuple[str, ...]:
     """Return a number as the name of each class that the first output tells apart."""
-    images = torch.rand(
-        sizes_of(GraphIndex(model.graph).image_input())[0] or 1,
-        *_laid_out(model, config),
-        generator=torch.Generator().manual_seed(0),
-    )
-    with torch.inference_mode():
-        shape = tuple(GraphModule(model).eval()(images).shape[1:])
+    shape = _result_shape(model, (config.channels, config.input_height, config.input_width))
     if config.task == SEGMENTATION:
         sides = {config.input_height, config.input_width}
         planes = shape[0] if len(shape) == 3 and (shape[0] not in sides or shape[2] in sides) else shape[-1]
+        planes = 1 if shape == (config.input_height, config.input_width) else planes
         count = max(planes, 1)
     else:
         count = class_count(shape)
@@ -177,10 +200,17 @@ def _numbered_classes(model: ModelProto, config: TrainingConfig) -> tuple[str, .
     return tuple(str(index) for index in range(count))
 
 
-def _laid_out(model: ModelProto, config: TrainingConfig) -> Sequence[int]:
-    is_first = has_channels_first(sizes_of(GraphIndex(model.graph).image_input()), config.channels)
-    height, width = config.input_height, config.input_width
-    return (config.channels, height, width) if is_first else (height, width, config.channels)
+def _result_shape(model: ModelProto, size: tuple[int, int, int]) -> tuple[int, ...]:
+    """Return the shape of what the first output gives for one image of this size (channels, height, width)."""
+    channels, height, width = size
+    sizes = sizes_of(GraphIndex(model.graph).image_input())
+    laid_out = size if has_channels_first(sizes, channels) else (height, width, channels)
+    images = torch.rand(sizes[0] or 1, *laid_out, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        result = GraphModule(model).eval()(images)
+    if not result.is_floating_point() and len(model.graph.output) == 1:
+        raise JobFailure(WHOLE_NUMBERS)
+    return tuple(result.shape[1:])
 
 
 def _prepare_images(model: ModelProto, wanted: Wanted, config: TrainingConfig) -> list[str]:
