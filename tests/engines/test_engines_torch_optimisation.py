@@ -82,3 +82,22 @@ def test_a_step_from_gradients_that_overflow_is_left_out_and_the_scale_falls(opt
 
     assert scale < 2.0**16
     assert all(torch.equal(value, untouched[name]) for name, value in module.state_dict().items())
+    moments = [moment for state in scaled.state()["optimizer"]["state"].values() for moment in state.values()]
+    assert not any(moment.any() for moment in moments)
+
+
+@pytest.mark.parametrize("optimizer", PLAIN)
+def test_layers_that_join_later_learn_as_in_plain_steps(optimizer):
+    module = nn.Sequential(convolution(), nn.ReLU(), nn.Conv2d(4, 2, 1))
+    other = copy.deepcopy(module)
+    fused, plain = optimisation(module, optimizer), PLAIN[optimizer](other.parameters())
+    for step in range(4):
+        for network in (module, other):
+            network[0].requires_grad_(step >= 2)
+            objective(network, step).backward()
+        fused.step()
+        plain.step()
+        plain.zero_grad()
+
+    for one, same in zip(module.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(one, same, rtol=1e-4, atol=1e-5)

@@ -42,6 +42,7 @@ class Optimisation:
         rates = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
         # Fused: one pass over the memory of parameters, gradients and moments instead of ten.
         self._optimizer = build(module.parameters(), fused=True, **rates, **options)
+        self._begin_momenta()
         # Gradients of float16 vanish below 6e-8 unless they are scaled; bfloat16 reaches as low as float32.
         self._scaler = torch.amp.GradScaler(device.type, enabled=half_precision == torch.float16)
 
@@ -100,6 +101,7 @@ class Optimisation:
         stored = state["optimizer"]
         groups = [group | {"fused": True} for group in stored["param_groups"]]
         self._optimizer.load_state_dict(stored | {"param_groups": groups})
+        self._begin_momenta()
         for parameter, moments in self._optimizer.state.items():
             for name, moment in moments.items():
                 if moment is not None and moment.shape == parameter.shape:
@@ -108,6 +110,18 @@ class Optimisation:
             self._scaler.load_state_dict(state["scaler"])
         for parameter, gradient in zip(self._module.parameters(), state["gradients"], strict=True):
             parameter.grad = gradient if gradient is None else _in_order_of(parameter, gradient)
+
+    def _begin_momenta(self) -> None:
+        """Give SGD the momenta that it has not: of nothing, which the first gradient makes its own.
+
+        Fused steps fail where parameters that were frozen join others with momenta, and leave whatever was in memory
+        where the first gradients overflow.
+        """
+        if not isinstance(self._optimizer, torch.optim.SGD):
+            return
+        for parameter in self._module.parameters():
+            if self._optimizer.state[parameter].get("momentum_buffer") is None:
+                self._optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter, requires_grad=False)
 
 
 def _in_order_of(parameter: nn.Parameter, values: Tensor) -> Tensor:
