@@ -223,7 +223,7 @@ def _read_number(name: str, rule, text: str | None, *, integer: bool) -> int | f
     )
     if is_whole and fits:
         return number
-    what = "a whole number" if integer else "a number"
+    what = "a whole number" if integer else "a number with a decimal point" if "," in (text or "") else "a number"
     low = f"greater than {rule.above}" if rule.above is not None else f"from {rule.minimum}"
     raise InvalidInput.at(name, f"{name}: {_short(text)} cannot be used; give {what} {low} up to {rule.maximum}.")
 

@@ -86,6 +86,18 @@ def test_a_step_from_gradients_that_overflow_is_left_out_and_the_scale_falls(opt
     assert not any(moment.any() for moment in moments)
 
 
+def test_a_scale_that_fell_stays_so():
+    module = convolution()
+    scaled = optimisation(module, "adam", torch.float16)
+    scaled.add_gradient(objective(module) * float("inf"))
+    scaled.step()
+    after = optimisation(module, "adam", torch.float16)
+
+    after.restore(scaled.state())
+
+    assert after.state()["scaler"] == scaled.state()["scaler"]
+
+
 @pytest.mark.parametrize("optimizer", PLAIN)
 def test_layers_that_join_later_learn_as_in_plain_steps(optimizer):
     module = nn.Sequential(convolution(), nn.ReLU(), nn.Conv2d(4, 2, 1))

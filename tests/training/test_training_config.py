@@ -54,6 +54,7 @@ def test_augmentations_means_training_augmentations():
     ("name", "value", "sentence"),
     [
         ("Learning rate", "fast", "Learning rate: 'fast' cannot be used; give a number greater than 0"),
+        ("Learning rate", "0,001", "Learning rate: '0,001' cannot be used; give a number with a decimal point greater"),
         ("Learning rate", "0", "greater than 0"),
         ("Learning rate", "nan", "cannot be used"),
         ("Learning rate", "1e999", "cannot be used"),

@@ -122,6 +122,20 @@ def test_accumulated_batches_learn_as_large_ones(folder):
         assert other.loss == pytest.approx(one.loss, rel=1e-4)
 
 
+def test_the_last_step_learns_as_much_from_the_images_that_are_left(folder):
+    values = {"epochs": 1, "batch_size": 4, "optimizer": "sgd"}
+    _, _, network = run(folder, validation=False, **values)
+    config = config_for(**values)
+    by_hand = get_engine("torch").build(config)
+
+    batches = list(loader_for(folder, config=config, indexes=range(7), is_shuffled=True).batches(1))
+    for batch in batches:  # four images, then three: each step has the plain mean of its own
+        by_hand.train_batch(batch.images, batch.targets)
+
+    for batch in batches:
+        assert (network.predict_batch(batch.images) == by_hand.predict_batch(batch.images)).all()
+
+
 def test_the_progress_line_says_all_that_a_person_wants(folder):
     _, notes, _ = run(folder)
 

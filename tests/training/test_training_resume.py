@@ -72,6 +72,17 @@ def test_patience_is_counted_on(folder, tmp_path):
     assert run(folder, tmp_path / "stopped", **values) == straight
 
 
+def test_a_rate_that_fell_on_a_plateau_stays_so(folder, tmp_path):
+    values = {"epochs": 13, "learning_rate": 1e-6, "lr_schedule": "plateau"}
+    run(folder, tmp_path / "straight", **values)
+    while run(folder, tmp_path / "stopped", stop_after=7, **values).is_stopped:
+        pass
+
+    position = results(tmp_path / "straight")[1]["position"]
+    assert (position["rate_drops"], position["dropped_at"]) == (2, 11)
+    assert_same(results(tmp_path / "stopped"), results(tmp_path / "straight"))
+
+
 def test_more_epochs_give_what_they_would_have_given_at_once(folder, tmp_path):
     run(folder, tmp_path / "at once", epochs=6)
     run(folder, tmp_path / "more", epochs=3)
