@@ -121,3 +121,14 @@ def test_the_metadata_says_what_goes_in_and_out(changes, colours, output):
     assert facts["deephealth.input_size"] == f'{{"height":8,"width":12,"channels":{changes.get("channels", 1)}}}'
     assert facts["deephealth.metrics"] == '{"metric":"dice","value":0.5,"epoch":2}'
     assert facts["deephealth.weights_id"] == "3"
+
+
+def test_the_metadata_says_how_images_are_prepared():
+    texts = {f"{split}_augmentations": f"AugGaussianBlur sigma=[{number},{number}]"
+             for number, split in enumerate(("training", "validation", "test"), 1)}  # fmt: skip
+    facts = metadata({}, replace(CONFIG, **texts), FACTS)
+
+    assert facts["deephealth.augmentations"] == "AugGaussianBlur sigma=[3,3]"
+    steps = facts["deephealth.preprocessing"].split("; then ")
+    expected = ["decode to 8 bits and one channel", "apply the text of", "resize to 8 x 12 pixels", "divide by 255,"]
+    assert [step.startswith(words) for step, words in zip(steps, expected, strict=True)] == [True] * 4
