@@ -49,10 +49,10 @@ class Chaos:
         print(f"{time.monotonic() - self._began:6.1f} s  {text}", flush=True)
 
     def run(self, seconds: float) -> None:
-        """Do one thing after the other, every one at least once if there is time."""
+        """Do one thing after the other, every one at least once."""
         waiting = list(self.acts)
         self._random.shuffle(waiting)
-        while time.monotonic() - self._began < seconds:
+        while waiting or time.monotonic() - self._began < seconds:
             time.sleep(self._random.uniform(1, 4))
             act = waiting.pop() if waiting else self._random.choice(self.acts)
             act()
@@ -168,7 +168,7 @@ def run_chaos(seed: int, seconds: float, most_trainings: int, names: Sequence[st
 
     Args:
         seed: of all random choices.
-        seconds: of chaos.
+        seconds: of chaos; more where everything once takes longer.
         most_trainings: so many are started.
         names: of what is done to the service; all that this machine allows by default.
     """

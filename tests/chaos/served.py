@@ -9,17 +9,21 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import urllib3
 
+from app.jobs.queue import QUEUE_NAMES
+
 CLONE = Path(__file__).resolve().parents[2]
 READY = re.compile(r"^Ready; ", re.MULTILINE)
 COMPILER = shutil.which("cc")
 START_SECONDS = 180
 
+WITHOUT_WORKERS = ("redis", "web")
 # What a user sees in a list of programs, by its command line.
 WORDS = {"redis": "valkey-server", "web": "gunicorn", "training": "worker.py training", "inference": "worker.py inf"}
 
@@ -29,10 +33,18 @@ class Unanswered(Exception):
 
 
 class Served:
-    """The service on a storage folder, with a clock that can be set where the machine has a C compiler."""
+    """The service on a storage folder, with a clock that can be set where the machine has a C compiler.
 
-    def __init__(self, folder: Path, storage: Path, data: Path):
+    `programs` are those of the Procfile that it runs: what needs no worker need not wait for one.
+    """
+
+    def __init__(
+        self, folder: Path, storage: Path, data: Path, programs: Collection[str] = ("redis", "web", *QUEUE_NAMES)
+    ):
         self.storage = storage
+        self._procfile = folder / "Procfile"
+        lines = (CLONE / "Procfile").read_text().splitlines(keepends=True)
+        self._procfile.write_text("".join(line for line in lines if line.split(":")[0] in programs))
         self.log = folder / "serve.log"
         self._clock = folder / "clock"
         self.set_clock(0)
@@ -70,7 +82,7 @@ class Served:
             begin = self.log.stat().st_size if self.log.exists() else 0
             with self.log.open("ab") as log:
                 self.process = subprocess.Popen(
-                    [sys.executable, "-m", "app.cli", "serve"],
+                    [sys.executable, "-m", "app.cli", "serve", "--procfile", str(self._procfile)],
                     cwd=CLONE,
                     env=self._environment,
                     stdout=log,

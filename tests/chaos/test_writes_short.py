@@ -6,7 +6,7 @@ import sys
 import threading
 from pathlib import Path
 
-from served import CLONE, Served
+from served import CLONE, WITHOUT_WORKERS, Served
 from writes import faults, verified, write_and_kill
 
 SEED = 11
@@ -20,7 +20,7 @@ def dht(storage: Path, *arguments: str) -> str:
 
 
 def test_writes_survive_kills_and_a_backup_meanwhile_is_whole(tmp_path):
-    served = Served(tmp_path, tmp_path / "storage", tmp_path)
+    served = Served(tmp_path, tmp_path / "storage", tmp_path, WITHOUT_WORKERS)
     served.start()
     first = served.settled("POST", "/projects", {"name": "first", "task_id": 1})
     backing_up = threading.Thread(target=dht, args=(served.storage, "backup", str(tmp_path / "backup.tar")))
@@ -32,7 +32,7 @@ def test_writes_survive_kills_and_a_backup_meanwhile_is_whole(tmp_path):
     served.kill_all()
     assert verified(served.storage, "--repair").returncode == 0
 
-    restored = Served(tmp_path, tmp_path / "restored", tmp_path)
+    restored = Served(tmp_path, tmp_path / "restored", tmp_path, WITHOUT_WORKERS)
     assert dht(restored.storage, "restore", str(tmp_path / "backup.tar")).startswith("Restored ")
     assert verified(restored.storage).stdout.endswith("all is well.\n")
     restored.start()

@@ -19,7 +19,7 @@ from pathlib import Path
 from random import Random
 
 import psutil
-from served import CLONE, WORDS, Served, Unanswered
+from served import CLONE, WITHOUT_WORKERS, WORDS, Served, Unanswered
 
 GONE = None
 TROUBLE = (429, 503)
@@ -136,7 +136,7 @@ def main() -> int:
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="dht-writes-") as folder:
-        served = Served(Path(folder), Path(folder) / "storage", Path(folder))
+        served = Served(Path(folder), Path(folder) / "storage", Path(folder), WITHOUT_WORKERS)
         served.start()
         began = time.monotonic()
         writers = write_and_kill(served, options.count, options.clients, options.seed, (0.2, 2.0))
