@@ -16,7 +16,7 @@ from PIL import Image
 from sklearn import metrics as sk
 
 U_NET = 2
-REDRAWS = 400
+REDRAWS = 150
 EXACT = {"abs": 1e-6, "nan_ok": True}
 MONAIS_DISTANCE = {"rel": 5e-6, "nan_ok": True}  # it places the percentile in float32
 
@@ -62,8 +62,8 @@ def bounds(intervals: dict) -> dict[str, tuple[float, float]]:
 def assert_intervals(metrics: dict, count: int, again: Callable[[np.ndarray], dict[str, float]]) -> None:
     """Compare the intervals with those of a bootstrap of our own, by other draws of whole images.
 
-    A bound of 1,000 resamples is uncertain by a fiftieth of the interval, and one of 400 by half as much again; it also
-    jumps from one possible value to the next, which are about as far apart as one image weighs.
+    A bound of 1,000 resamples is uncertain by a fiftieth of the interval, and one of 150 by two and a half times as
+    much; it also jumps from one possible value to the next, which are about as far apart as one image weighs.
     """
     generator = np.random.default_rng(17)
     drawn = [again(generator.integers(count, size=count)) for _ in range(REDRAWS)]
