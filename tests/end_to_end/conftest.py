@@ -133,7 +133,7 @@ class RedisProgram:
         return False
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def redis_program():
     with tempfile.TemporaryDirectory(prefix="dht-") as folder:
         program = RedisProgram(Path(folder))

@@ -5,14 +5,12 @@ import json
 import os
 import signal
 
+import psutil
 import pytest
 import urllib3
 from conftest import Service, training, wait_until
-from test_resume import PROPERTIES as LONG_PROPERTIES
-from test_resume import is_begun, results
+from test_resume import PROPERTIES, is_begun, results
 from test_stops_and_failures import is_training, programs
-
-PROPERTIES = {**LONG_PROPERTIES, "Epochs": "10"}
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +99,25 @@ def test_killed_redis_web_and_workers_are_started_again_and_nothing_is_lost(runn
 def is_answering(client):
     with contextlib.suppress(urllib3.exceptions.HTTPError):
         return client.send("GET", "/projects")[0] == 200
+
+
+def test_ctrl_c_interrupts_a_running_training_and_a_new_start_goes_on_with_it(running, ids, place, data_root):
+    service, client = running[0], running[0].client
+    answer = client.post("/train", training(*ids, Epochs="100000"))
+    client.wait(answer["process_id"], is_training)
+    children = psutil.Process(service.process.pid).children(recursive=True)
+
+    assert service.stop() == 0
+
+    assert not [child for child in children if child.is_running()]
+    state = json.loads((service.storage / "runs" / answer["process_id"] / "state.json").read_text())
+    assert state["state"] == "queued" and "shut down; best and last weights are kept; it goes on" in state["line"]
+    running[0] = start(place, data_root)
+    client = running[0].client
+    client.wait(answer["process_id"], is_training)
+    assert client.get(f"/projects/{ids[1]['id']}")["modelweights_id"] == answer["weight_id"]
+    client.post("/stopProcess", {"process_id": answer["process_id"]})
+    assert client.wait(answer["process_id"])["process_state"] == "stopped"
 
 
 def test_everything_is_killed_at_once_and_redis_forgets_all(running, ids, place, data_root):

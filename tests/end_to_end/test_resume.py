@@ -1,4 +1,4 @@
-"""A training that was killed, or stopped, and goes on."""
+"""A training that was killed, was stopped, or lost Redis, and goes on."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from conftest import Service, training
 from test_stops_and_failures import is_training, programs
 
 PROPERTIES = {
-    "Epochs": "20",  # long enough for two kills on a fast machine
+    "Epochs": "10",  # long enough for two kills on a fast machine
     "Input_height": "36",
     "Batch_size": "1",
     "Augmentations": "AugRotate angle=[-20,20]",
@@ -20,10 +20,11 @@ PROPERTIES = {
 
 
 @pytest.fixture(scope="module")
-def saving_service(tmp_path_factory, data_root):
-    """A service that saves at nearly every batch, and goes on with nothing by itself."""
+def saving_service(tmp_path_factory, data_root, redis_program):
+    """A service with a Redis of ours that saves at nearly every batch, and goes on with nothing by itself."""
     folder = tmp_path_factory.mktemp("saving")
-    service = Service(folder, data_root, CHECKPOINT_MINUTES="0.0005", AUTO_RESUME_TIMES="0")
+    options = {"CHECKPOINT_MINUTES": "0.0005", "AUTO_RESUME_TIMES": "0"}
+    service = Service(folder, data_root, REDIS_URL=redis_program.url, **options)
     yield service
     assert service.stop() == 0, service.log.read_text(errors="replace")
 
@@ -58,9 +59,8 @@ def kill_work_horse(service):
     os.kill(work_horse.pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_a_killed_training_goes_on_and_ends_bit_for_bit_as_one_that_was_not(saving_service, body, straight, seed):
-    client, generator = saving_service.client, random.Random(seed)
+def test_a_killed_training_goes_on_and_ends_bit_for_bit_as_one_that_was_not(saving_service, body, straight):
+    client, generator = saving_service.client, random.Random(1)
     answer = client.post("/train", body)
     for goal in (generator.uniform(0, 0.3), generator.uniform(0.4, 0.7)):
         client.wait(answer["process_id"], lambda status, goal=goal: is_begun(status) and status["progress"] >= goal)
@@ -125,3 +125,20 @@ def test_a_changed_dataset_is_not_gone_on_with(saving_service, sides_yaml, data_
     resumed = client.post("/train", {"resume": answer["process_id"]})
 
     assert "The dataset has changed" in client.wait(resumed["process_id"])["error"]
+
+
+def test_a_training_outlives_redis_and_the_service_goes_on_when_it_is_back(saving_service, redis_program, body):
+    client = saving_service.client
+    process_id = client.post("/train", body | {"properties": [{"name": "Epochs", "value": "100000"}]})["process_id"]
+    client.wait(process_id, is_training)
+
+    redis_program.stop()
+    assert client.send("POST", "/train", body)[0] == 503
+    before = client.status(process_id)["progress"]
+    client.wait(process_id, lambda status: status["progress"] > before)
+    redis_program.start()
+
+    client.post("/stopProcess", {"process_id": process_id})
+    assert client.wait(process_id)["process_state"] == "stopped"
+    again = client.post("/train", body | {"properties": [{"name": "Epochs", "value": "1"}]})
+    assert client.wait(again["process_id"])["process_status"] == "finished"

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
-from conftest import Service, training
+from conftest import training
 
 RESNET18 = 4
 
@@ -138,53 +138,6 @@ def test_without_redis_a_training_is_refused_and_leaves_nothing(tmp_path, data_r
     assert list((tmp_path / "runs").iterdir()) == [] and list((tmp_path / "weights").glob("[!.]*")) == []
     assert web.get("/backend/weights/1").status_code == 404
     assert web.get(f"/backend/projects/{project['id']}").get_json()["modelweights_id"] is None
-
-
-def test_a_training_outlives_redis_and_the_service_goes_on_when_it_is_back(
-    tmp_path, data_root, sides_yaml, redis_program
-):
-    service = Service(tmp_path, data_root, REDIS_URL=redis_program.url)
-    client = service.client
-    try:
-        dataset = client.post("/datasets", {"name": "Sides", "task_id": 1, "path": str(sides_yaml)})
-        project = client.post("/projects", {"name": "P", "task_id": 1})
-        answer = client.post("/train", training(dataset, project, Epochs="100000"))
-        client.wait(answer["process_id"], is_training)
-
-        redis_program.stop()
-        assert client.send("POST", "/train", training(dataset, project))[0] == 503
-        before = client.status(answer["process_id"])["progress"]
-        client.wait(answer["process_id"], lambda status: status["progress"] > before)
-        redis_program.start()
-
-        client.post("/stopProcess", {"process_id": answer["process_id"]})
-        assert client.wait(answer["process_id"])["process_state"] == "stopped"
-        again = client.post("/train", training(dataset, project, Epochs="1"))
-        assert client.wait(again["process_id"])["process_status"] == "finished"
-    finally:
-        assert service.stop() == 0, service.log.read_text(errors="replace")
-
-
-def test_ctrl_c_interrupts_a_running_training_and_a_new_start_goes_on_with_it(tmp_path, data_root, sides_yaml):
-    service = Service(tmp_path, data_root)
-    client = service.client
-    dataset = client.post("/datasets", {"name": "Sides", "task_id": 1, "path": str(sides_yaml)})
-    project = client.post("/projects", {"name": "P", "task_id": 1})
-    answer = client.post("/train", training(dataset, project, Epochs="100000"))
-    client.wait(answer["process_id"], is_training)
-    children = psutil.Process(service.process.pid).children(recursive=True)
-
-    assert service.stop() == 0
-
-    assert not [child for child in children if child.is_running()]
-    state = json.loads((service.storage / "runs" / answer["process_id"] / "state.json").read_text())
-    assert state["state"] == "queued" and "shut down; best and last weights are kept; it goes on" in state["line"]
-    service = Service(tmp_path, data_root)
-    try:
-        service.client.wait(answer["process_id"], is_training)
-        assert service.client.get(f"/projects/{project['id']}")["modelweights_id"] == answer["weight_id"]
-    finally:
-        service.stop()
 
 
 def test_a_body_that_is_far_too_large_is_refused_before_it_is_sent(service):
