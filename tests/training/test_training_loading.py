@@ -27,12 +27,16 @@ def config_for(**values):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Eleven images of 8 x 10 pixels, image i of value 20 i, with classes in turn."""
+    return write_images(tmp_path)
+
+
+def write_images(folder):
+    """Write eleven images of 8 x 10 pixels, image i of value 20 i, with classes in turn; return the folder."""
     for index in range(11):
-        Image.fromarray(np.full((8, 10), 20 * index, np.uint8)).save(tmp_path / f"{index}.png")
+        Image.fromarray(np.full((8, 10), 20 * index, np.uint8)).save(folder / f"{index}.png")
     lines = [f"  - {{location: {index}.png, label: {'ab'[index % 2]}}}" for index in range(11)]
-    (tmp_path / "set.yml").write_text("classes: [a, b]\nimages:\n" + "\n".join(lines) + "\n")
-    return tmp_path
+    (folder / "set.yml").write_text("classes: [a, b]\nimages:\n" + "\n".join(lines) + "\n")
+    return folder
 
 
 def loader_for(folder, *, config=None, indexes=range(11), **options):

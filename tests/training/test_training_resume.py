@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from resumable import EPOCHS, Keeper, assert_same, results, run
-from test_training_loading import folder
+from test_training_loading import folder, write_images
 
 from app.errors import JobFailure
 from app.runs.layout import WeightsFolder
@@ -18,10 +18,12 @@ __all__ = ["folder"]
 BATCHES_OF_AN_EPOCH = 3 + 2
 
 
-@pytest.fixture
-def straight(folder, tmp_path):
-    run(folder, tmp_path / "straight")
-    return results(tmp_path / "straight")
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory):
+    """What the training ends with that nothing interrupts."""
+    place = tmp_path_factory.mktemp("straight")
+    run(write_images(place), place / "weights")
+    return results(place / "weights")
 
 
 @pytest.mark.parametrize("stop_after", range(1, EPOCHS * BATCHES_OF_AN_EPOCH))
