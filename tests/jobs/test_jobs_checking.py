@@ -1,14 +1,12 @@
 """The check of a dataset: started by registering it, run as a job of its own, told, and heeded by a training."""
 
-import os
-import subprocess
-import sys
 import time
 from dataclasses import replace
 
 import nibabel
 import numpy as np
 import pytest
+from forked_job import start_job
 from PIL import Image
 from test_jobs_submission import projects
 
@@ -23,7 +21,6 @@ from app.jobs.training_start import start_training
 from app.runs.reader import read_state
 from app.runs.state import FAILED, FINISHED, STOPPED
 from app.runs.writer import RunWriter, request_stop, write_final_state
-from app.settings import CLONE_FOLDER
 
 __all__ = ["projects"]
 
@@ -44,21 +41,9 @@ def wait_until(condition):
         time.sleep(0.02)
 
 
-def start_job(services, module, process_id):
-    """Start a job as a worker does, in a process of its own."""
-    settings = services.settings
-    environment = os.environ | {
-        "STORAGE_DIR": str(settings.storage_dir),
-        "REDIS_URL": settings.redis_url,
-        "DATA_ROOTS": os.pathsep.join(map(str, settings.data_roots)),
-    }
-    script = f"import sys; from app.jobs.{module} import run; run(sys.argv[1])"
-    return subprocess.Popen([sys.executable, "-c", script, process_id], cwd=CLONE_FOLDER, env=environment)
-
-
 def run_job(services, module, process_id):
     """Run a job and return its final state."""
-    start_job(services, module, process_id).wait(timeout=120)
+    start_job(services.settings, module, process_id).join(120)
     return read_state(services.storage.run(process_id))
 
 
@@ -171,11 +156,11 @@ def test_a_training_waits_for_a_check_that_is_worked_on_and_can_be_stopped(servi
     check = services.storage.run(dataset["check_process_id"])
     with RunWriter(check, check.log) as held:
         answer = start(services, dataset, projects)
-        job = start_job(services, "training", answer["process_id"])
+        job = start_job(services.settings, "training", answer["process_id"])
         run = services.storage.run(answer["process_id"])
         wait_until(lambda: "waiting for the check" in read_state(run).line)
         request_stop(run)
-        job.wait(timeout=60)
+        job.join(60)
         assert read_state(run).state == STOPPED and "while the dataset was checked" in read_state(run).line
         assert held.state.state == "started" and services.storage.weights(answer["weight_id"]).has_weights() is False
 
