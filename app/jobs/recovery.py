@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from app.errors import QueueUnavailable, RunHeld, ToolkitError
+from app.files import unavailable
 from app.jobs import queue
 from app.jobs.deaths import reason_of_death
 from app.jobs.queue import JobQueue
@@ -65,18 +66,22 @@ class Recovery:
         faults = []
         for process_id in process_ids:
             run = self._storage.run(process_id)
-            config = read_config(run) if run else None
-            if run is None or config is None:
+            if run is None:
                 continue
             try:
-                state = self.true_state(process_id, run, config, read_state(run))
-                if state.is_final:
-                    run.unfinished_mark.unlink(missing_ok=True)
+                self._look_at_one(process_id, run)
             except FileNotFoundError:  # it is being made, or deleted
                 continue
             except ToolkitError as error:
                 faults.append(error.message)
+            except OSError as error:
+                faults.append(unavailable(run.path, "looked after", error).message)
         return faults
+
+    def _look_at_one(self, process_id: str, run: RunFolder) -> None:
+        config = read_config(run)
+        if config and self.true_state(process_id, run, config, read_state(run)).is_final:
+            run.unfinished_mark.unlink(missing_ok=True)
 
     def true_state(self, process_id: str, run: RunFolder, config: Mapping, state: RunState) -> RunState:
         """Return the state of a process after what had to be done about it.

@@ -54,6 +54,7 @@ class JobWorker(Worker):
         super().__init__(*arguments, **keywords)
         self._recovery = recovery
         self._swept_at = -math.inf
+        self._told_faults: set[str] = set()
         self._memory_kills: int | None = None
         self._kept_horse: KeptHorse | None = None
         self._horse_at_work: KeptHorse | None = None
@@ -67,8 +68,11 @@ class JobWorker(Worker):
     def _sweep(self) -> None:
         if time.monotonic() - self._swept_at < SWEEP_SECONDS:
             return
-        for fault in self._recovery.sweep():
-            _say(fault)
+        faults = self._recovery.sweep()
+        for fault in faults:
+            if fault not in self._told_faults:  # one that stays is told once, not every few seconds
+                _say(fault)
+        self._told_faults = set(faults)
         self._swept_at = time.monotonic()
 
     def request_stop(self, signum, frame):

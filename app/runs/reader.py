@@ -5,22 +5,53 @@ from pathlib import Path
 
 import orjson
 
+from app.errors import StorageUnavailable
 from app.files import read_json
 from app.runs.layout import RunFolder, StorageLayout
 from app.runs.state import RunState
 
+# What the service cannot do without, by the kind of the process.
+NEEDED: dict[str, dict[str, type]] = {
+    "training": {"description": str, "weights_id": int},
+    "inference": {"description": str},
+    "check": {"description": str},
+}
+
 
 def read_config(run: RunFolder) -> dict | None:
-    """Return the frozen config of a process, or None where there is no such process."""
+    """Return the frozen config of a process, or None where there is no such process.
+
+    Raises:
+        StorageUnavailable: naming the file, if it cannot be read or holds something else than a config.
+    """
     try:
-        return read_json(run.config)
+        config = read_json(run.config)
     except FileNotFoundError:
         return None
+    kind = config.get("type") if isinstance(config, dict) else None
+    if not isinstance(kind, str) or kind not in NEEDED:
+        raise _other_content(run.config, "no config of a process")
+    for name, form in NEEDED[kind].items():
+        if not isinstance(config.get(name), form):
+            raise _other_content(run.config, f"no {name} of the {kind}")
+    return config
 
 
 def read_state(run: RunFolder) -> RunState:
-    """Return the state of a process that exists."""
-    return RunState.from_dict(read_json(run.state))
+    """Return the state of a process that exists.
+
+    Raises:
+        FileNotFoundError: it is being made, or was deleted.
+        StorageUnavailable: naming the file, if it cannot be read or holds something else than a state.
+    """
+    try:
+        return RunState.from_dict(read_json(run.state))
+    except (TypeError, ValueError) as error:
+        raise _other_content(run.state, "no state of a process") from error
+
+
+def _other_content(path: Path, what: str) -> StorageUnavailable:
+    return StorageUnavailable(f"The file {path} holds {what}; correct it or restore a backup of it.")
 
 
 def unfinished_processes(storage: StorageLayout) -> list[str]:

@@ -68,8 +68,6 @@ def _read(read: Any, run: RunFolder) -> Any:
         return None
     except StorageUnavailable as error:
         return error
-    except (TypeError, AttributeError):
-        return StorageUnavailable(f"{run.state} holds something else than a state.")
 
 
 def _has_run(storage: StorageLayout, process_id: str) -> bool:

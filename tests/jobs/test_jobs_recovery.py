@@ -7,6 +7,7 @@ import time
 import pytest
 from test_jobs_submission import dataset, projects, request_body
 
+from app.errors import StorageUnavailable
 from app.files import write_json
 from app.jobs import processes
 from app.jobs.deaths import reason_of_death
@@ -206,3 +207,35 @@ def test_a_stop_of_a_running_process_may_be_sent_twice(services, process_id, run
 )
 def test_the_reason_of_a_death_is_told_as_far_as_it_is_known(status, is_for_memory, words):
     assert words in reason_of_death(status, is_for_memory, "training")
+
+
+@pytest.mark.parametrize("file", ["state", "config"])
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"{}", b"null", b'{"state": 5, "type": 5}', b'{"state": "star', b"\xff\0"]
+)
+def test_files_that_nobody_understands_are_named_and_keep_no_other_process_from_being_seen_to(
+    services, recovery, clock, process_id, run, request_body, file, content
+):
+    other = start_training(services, request_body)["process_id"]
+    lose(services, other)
+    lose(services, process_id)
+    damaged = getattr(run, file)
+    damaged.write_bytes(content)
+
+    recovery.sweep()
+    clock.seconds += 5
+    faults = recovery.sweep()
+
+    assert len(faults) == 1 and str(damaged) in faults[0]
+    assert services.queue.position("training", other) == 1
+    assert damaged.read_bytes() == content
+    with pytest.raises(StorageUnavailable, match=damaged.name):
+        processes.find_process(services, process_id)
+
+
+@pytest.mark.parametrize("values", [{"state": "running"}, {"progress": "half"}, {"started_at": "noon"}, {"line": 1}])
+def test_a_state_with_wrong_values_is_refused(run, values):
+    write_json(run.state, RunState(QUEUED).to_dict() | values)
+
+    with pytest.raises(StorageUnavailable, match="no state of a process"):
+        read_state(run)

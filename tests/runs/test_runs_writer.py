@@ -14,12 +14,12 @@ PROCESS_ID = "63ad58f4-cfaa-4edd-8600-e6c3f99bd87e"
 @pytest.fixture
 def run(tmp_path):
     run = StorageLayout(tmp_path).run(PROCESS_ID)
-    create_run(run, {"type": "training"})
+    create_run(run, {"type": "inference", "description": "infer"})
     return run
 
 
 def test_a_new_run_waits_in_the_queue(run):
-    assert read_config(run) == {"type": "training"}
+    assert read_config(run) == {"type": "inference", "description": "infer"}
     assert read_state(run).state == QUEUED
 
 

@@ -30,12 +30,19 @@ def root(tmp_path):
         folder = storage.weights(weights_id)
         folder.path.mkdir()
         folder.log.write_text("log\n")
-        add_run(storage, process_id, state, {"type": "training", "weights_id": weights_id, "dataset": {"id": 1}})
+        add_run(
+            storage,
+            process_id,
+            state,
+            {"type": "training", "description": "train", "weights_id": weights_id, "dataset": {"id": 1}},
+        )
         entry = {"id": weights_id, "name": "W", "model_id": 1, "task_id": 1, "dataset_id": 1, "pretrained_on": None}
         database.weights.add({**entry, "project_id": 1, "process_id": process_id, "logfile": str(folder.log)})
     save_weights(storage, 1)
     database.weights.update(1, has_file=True)
-    add_run(storage, INFERRED, FINISHED, {"type": "inference", "weights_id": 1, "dataset": None})
+    add_run(
+        storage, INFERRED, FINISHED, {"type": "inference", "description": "infer", "weights_id": 1, "dataset": None}
+    )
     inference = {"modelweights_id": 1, "dataset_id": 1, "project_id": 1, "process_id": INFERRED}
     database.inferences.add(inference)
     return storage.root

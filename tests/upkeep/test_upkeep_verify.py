@@ -65,7 +65,7 @@ DAMAGES = {
     "moved storage": (lambda s, d: d.datasets.update(1, path="/old/dataset.yml"), "says that the description is", True),
     "dataset without record": (lambda s, d: s.dataset(77).mkdir(), "no record of this dataset", True),
     "state": (lambda s, d: s.run(TRAINED).state.write_text("{"), "holds no valid JSON", False),
-    "another state": (lambda s, d: s.run(TRAINED).state.write_text("[]"), "something else than a state", False),
+    "another state": (lambda s, d: s.run(TRAINED).state.write_text("[]"), "no state of a process", False),
     "config gone": (lambda s, d: s.run(TRAINED).config.unlink(), "no config.json", None),
     "run gone": (lambda s, d: shutil.rmtree(s.run(TRAINED).path), f"runs/{TRAINED}, is gone", False),
     "mark gone": (lambda s, d: s.run(WAITING).unfinished_mark.unlink(), "not marked as unfinished", True),
@@ -135,6 +135,6 @@ def test_what_is_no_storage_is_one_sentence(verify, monkeypatch, tmp_path):
 
 
 def test_runs_of_deleted_weights_are_history_and_no_fault(verify, storage, database):
-    add_run(storage, TRAINED.replace("1", "5"), QUEUED, {"type": "training", "weights_id": 1})
+    add_run(storage, TRAINED.replace("1", "5"), QUEUED, {"type": "training", "description": "train", "weights_id": 1})
     assert verify()[0] == 0
     assert json.loads(storage.run(TRAINED).state.read_text())["state"] == "finished"
