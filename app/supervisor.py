@@ -97,7 +97,8 @@ class Supervisor:
             on_ready: called once, when every stage is ready.
 
         Raises:
-            ProgramEnded: a program ended before all were ready, or ends again and again. All are stopped by then.
+            ProgramEnded: a program ended by itself before all were ready, or ends again and again. All are stopped by
+                then.
         """
         adopt_orphans()
         previous = {number: signal.signal(number, self._ask_stop) for number in _stop_signals()}
@@ -146,7 +147,7 @@ class Supervisor:
     def _wait_until_ready(self, stage: Stage) -> bool:
         deadline = time.monotonic() + self.start_seconds
         while not stage.is_ready():
-            self._watch(_give_up)
+            self._watch(self._start_anew_if_killed)
             if self._is_stopping():
                 return False
             if time.monotonic() > deadline:
@@ -160,6 +161,12 @@ class Supervisor:
             if running.process.poll() is not None:
                 self._show_waiting_lines()
                 on_end(running)
+
+    def _start_anew_if_killed(self, running: _Running) -> None:
+        """Start a program anew that somebody killed; one that ends by itself at the start has a wrong setting."""
+        if running.process.returncode not in (-signal.SIGKILL, -signal.SIGTERM):
+            _give_up(running)
+        self._start_anew(running)
 
     def _start_anew(self, running: _Running) -> None:
         """Start a program that ended, after what it left of itself."""

@@ -83,6 +83,10 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+def command_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+
+
 def wait_until_gone(pids: list[int], seconds: float = 15) -> None:
     deadline = time.monotonic() + seconds
     while remaining := [pid for pid in pids if is_alive(pid)]:
@@ -149,6 +153,21 @@ def test_a_killed_program_is_started_again_without_what_it_left_and_the_others_g
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=STOP_SECONDS)
     assert process.returncode == 0
+
+
+def test_a_program_that_is_killed_while_the_others_still_start_is_started_again_too(launch, folder):
+    gate = folder / "gate"
+    serve = f"exec python -m http.server $PORT --bind 127.0.0.1 --directory {folder / 'site'}"
+    late_web = f"web: sh -c 'until test -e {gate}; do sleep 0.1; done; {serve}'"
+    process = launch(REDIS, late_web, f"sleeper: {SLEEPER}")
+    for _ in range(6):
+        read_until(process, "sleeper | up")
+        (sleeper,) = (pid for pid in descendants(process.pid) if "sleep 600" in command_of(pid))
+        os.kill(sleeper, signal.SIGKILL)
+        read_until(process, "sleeper was ended by SIGKILL; it is started again")
+    gate.touch()
+
+    read_until(process, "Ready")
 
 
 def test_nothing_survives_a_killed_launcher(launch):
