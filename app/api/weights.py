@@ -103,6 +103,7 @@ def download_weights(weights_id: int) -> Response:
     except BaseException:
         give_back()
         raise
+    response.direct_passthrough = False  # Werkzeug calls back for no file that it passes through
     response.call_on_close(give_back)
     return response
 

@@ -91,3 +91,9 @@ def test_a_head_request_keeps_no_place(client, settings, address):
 
 def test_unknown_processes(client):
     assert_error(client.get(f"/backend/processes/{ABSENT_PROCESS}/events"), 404)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_streams_that_have_ended_keep_no_others_out(client, toolkit, training, address, method):
+    finish(toolkit, training)
+    assert {client.open(address, method=method, buffered=True).status_code for _ in range(30)} == {200}

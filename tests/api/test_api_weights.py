@@ -1,5 +1,6 @@
 """Weights and the settings of their training."""
 
+import pytest
 from api_sandbox import assert_error, give_export
 
 FIELDS = ["id", "name", "logfile", "model_id", "task_id", "dataset_id", "pretrained_on", "celery_id"]
@@ -87,6 +88,17 @@ def test_an_exported_file_is_sent_with_what_a_client_needs_to_resume(client, too
     assert behind.headers["Content-Range"] == "bytes */10"
     give_export(toolkit, weights["id"], b"other")
     assert client.get(address, headers={"Range": "bytes=4-6", "If-Range": head.headers["ETag"]}).data == b"other"
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("name", ["If-None-Match", "Range", "Accept"])
+def test_downloads_that_have_ended_keep_no_others_out(client, toolkit, weights, method, name):
+    address = f"/backend/weights/{weights['id']}/download"
+    give_export(toolkit, weights["id"], b"0123456789")
+    values = {"If-None-Match": client.head(address).headers["ETag"], "Range": "bytes=4-6", "Accept": "*/*"}
+    for _ in range(30):
+        answer = client.open(address, method=method, headers={name: values[name]}, buffered=True)
+        assert answer.status_code in (200, 206, 304)
 
 
 def test_weights_whose_file_cannot_be_read_are_not_exported(client, toolkit, weights):
