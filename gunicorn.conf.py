@@ -19,7 +19,7 @@ _settings = Settings.from_environment()
 bind = f"[{_settings.host}]:{_settings.port}" if ":" in _settings.host else f"{_settings.host}:{_settings.port}"
 workers = _settings.web_workers
 threads = _settings.web_threads
-worker_class = "gthread"
+worker_class = "app.api.patient_worker.PatientWorker"  # gthread, with which slow clients keep no threads
 
 # Loaded once before the fork: workers share its memory, start at once, and one that is killed is back in no time.
 preload_app = True

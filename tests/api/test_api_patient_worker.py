@@ -1,0 +1,105 @@
+"""Clients that send slowly, or not as others do, at a web server with one worker of two threads."""
+
+import socket
+from contextlib import ExitStack
+
+import pytest
+from test_api_served import environment, served
+
+from app.api.patient_worker import LARGEST_BODY, LARGEST_HEAD, wanted_bytes
+
+__all__ = ["environment"]
+
+GET = b"GET /backend/tasks HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+LAST_GET = GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+POST = b"POST /backend/projects HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nConnection: close\r\n"
+BODY = b'{"name": "slow", "task_id": 1}'
+HEAD_OF_BODY = POST + b"Content-Length: %d\r\n\r\n" % len(BODY)
+
+
+@pytest.fixture
+def send(environment):
+    with served(environment | {"WEB_WORKERS": "1", "WEB_THREADS": "2"}) as send:
+        yield send
+
+
+@pytest.fixture
+def connect(send, environment):
+    with ExitStack() as opened:
+
+        def connect(content: bytes) -> socket.socket:
+            connection = opened.enter_context(socket.create_connection(("127.0.0.1", int(environment["PORT"])), 30))
+            connection.sendall(content)
+            return connection
+
+        yield connect
+
+
+def answer(connection: socket.socket) -> bytes:
+    with connection.makefile("rb") as stream:
+        return stream.read()
+
+
+@pytest.mark.parametrize("beginning", [b"", b"GET /back", GET[:-2], b"\r\n\r\n" + GET[:-3], HEAD_OF_BODY + BODY[:5]])
+def test_clients_that_do_not_finish_their_requests_keep_nobody_waiting(send, connect, beginning):
+    for _ in range(10):
+        connect(beginning)
+
+    assert send("/backend/tasks").status == 200
+
+
+def test_what_comes_in_pieces_is_answered_as_what_comes_at_once(send, connect):
+    request = HEAD_OF_BODY + BODY
+    connection = connect(b"")
+    for start in range(0, len(request), 7):
+        connection.sendall(request[start : start + 7])
+
+    assert answer(connection).startswith(b"HTTP/1.1 201 Created\r\n")
+
+
+def test_requests_that_come_together_are_answered_one_after_another(send, connect):
+    connection = connect(GET + GET + LAST_GET[:20])
+    connection.sendall(LAST_GET[20:])
+
+    assert answer(connection).count(b"HTTP/1.1 200 OK\r\n") == 3
+
+
+def test_a_client_that_waits_to_be_asked_for_its_body_is_asked(send, connect):
+    connection = connect(HEAD_OF_BODY.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n"))
+    assert connection.recv(12) == b"HTTP/1.1 100"
+    connection.sendall(BODY)
+
+    assert b"HTTP/1.1 201 Created\r\n" in answer(connection)
+
+
+@pytest.mark.parametrize(
+    ("request_text", "status"),
+    [
+        (b"GET /backend/tasks HTTP/1.1\r\nX: " + b"a" * LARGEST_HEAD, 431),
+        (b"GET /" + b"a" * 9000, 414),
+        (b"GET /backend/tasks HTTP/1.1\nHost: 127.0.0.1\n\n", 400),
+        (POST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+    ],
+)
+def test_what_can_be_no_request_is_refused_before_its_end(send, connect, request_text, status):
+    found = answer(connect(request_text))
+
+    assert found.startswith(b"HTTP/1.1 %d " % status) and b'"error":' in found
+
+
+@pytest.mark.parametrize(
+    ("received", "wanted"),
+    [
+        (GET[:-1], None),
+        (GET, len(GET)),
+        (b"\r\n" + GET + GET, len(GET) + 2),
+        (HEAD_OF_BODY, len(HEAD_OF_BODY + BODY)),
+        (HEAD_OF_BODY.lower(), len(HEAD_OF_BODY + BODY)),
+        (POST + b"Content-Length: %d\r\n\r\n" % (LARGEST_BODY + 1), 0),
+        (POST + b"Transfer-Encoding: chunked\r\n\r\n", 0),
+        (POST + b"Expect: 100-continue\r\nContent-Length: 5\r\n\r\n", 0),
+        (b"GET / HTTP/1.1\nHost: x", 0),
+    ],
+)
+def test_a_thread_takes_over_when_it_would_not_have_to_wait(received, wanted):
+    assert wanted_bytes(received) == wanted
