@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Mapping
 
+from app.errors import StorageUnavailable
 from app.jobs.services import Services
 from app.jobs.submission import forget
 from app.runs.reader import read_config, unfinished_processes
@@ -19,7 +20,11 @@ def take_back_half_made(services: Services) -> None:
             run = services.storage.run(process_id)
             if run is None or run.state.exists():
                 continue
-            _take_back(services, process_id, read_config(run) or {})
+            try:
+                config = read_config(run) or {}
+            except StorageUnavailable:
+                continue  # damaged: whose records these are nobody knows; `dht verify-storage` tells of it
+            _take_back(services, process_id, config)
             shutil.rmtree(run.path, ignore_errors=True)
             run.unfinished_mark.unlink(missing_ok=True)
 

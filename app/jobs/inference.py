@@ -48,7 +48,9 @@ def _predict(config: dict, writer: RunWriter, storage: StorageLayout, settings: 
     writer.run.predictions.write_bytes(b"")  # an interrupted inference starts over
     try:
         loader = get_engine(card.engine).loader(reader, indexes, card, "test", has_labels=False)
-        rows, metrics = predict(network, reader, loader, card, writer.run, writer.progress, writer.should_stop)
+        rows, metrics = predict(
+            network, reader, loader, card, writer.run, writer.progress, writer.should_stop, writer.when_there_is_room
+        )
     except JobFailure as error:
         if config["dataset"] is not None:
             raise
@@ -59,7 +61,7 @@ def _predict(config: dict, writer: RunWriter, storage: StorageLayout, settings: 
         why = ", because the service was shut down" if writer.is_interrupted else ""
         return STOPPED, f"Stopped after {rows} of {len(indexes)} images{why}"
     if metrics is not None:
-        write_json(writer.run.metrics, metrics)
+        writer.when_there_is_room(lambda: write_json(writer.run.metrics, metrics))
     return FINISHED, f"Finished {rows} of {len(indexes)} images{_headline(metrics)}"
 
 

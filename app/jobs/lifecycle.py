@@ -114,10 +114,18 @@ def _die_with_worker() -> None:
 
 def _end_overdue(writer: RunWriter, storage: StorageLayout, config: dict, settings: Settings) -> None:
     """End a job that a stop request does not reach, once its grace is over."""
-    reached = f"Stopped by force, for a step took too long, after: {writer.state.line}"
-    if config["type"] == "training":
-        has_weights = storage.weights(config["weights_id"]).has_weights()
-        reached += "; the weights saved before are kept" if has_weights else "; no weights were saved before"
     with suppress(ToolkitError):  # a full disk must not keep it alive
-        _close_stopped(writer, reached, settings)
+        if writer.ending is None:
+            _close_stopped(writer, _reached(writer, storage, config), settings)
+        else:
+            writer.log(writer.ending[1])
+            writer.close(*writer.ending)
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _reached(writer: RunWriter, storage: StorageLayout, config: dict) -> str:
+    line = f"Stopped by force, for a step took too long, after: {writer.state.line}"
+    if config["type"] != "training":
+        return line
+    has_weights = storage.weights(config["weights_id"]).has_weights()
+    return line + ("; the weights saved before are kept" if has_weights else "; no weights were saved before")

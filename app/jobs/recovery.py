@@ -30,7 +30,7 @@ GOES_ON = {
     queue.INFERENCE: "starts over",
     queue.CHECK: "starts over",
 }
-MOST_WATCHED = 10_000
+MOST_WATCHED = 100_000  # by the web side, which looks at those that somebody asks for and at no others
 
 
 class Recovery:
@@ -60,7 +60,10 @@ class Recovery:
             waiting = self._jobs.waiting()
         for process_id in waiting:
             self._watched.pop(process_id, None)
-        return self._look_at([name for name in unfinished_processes(self._storage) if name not in waiting])
+        unfinished = unfinished_processes(self._storage)
+        for ended in self._watched.keys() - set(unfinished):
+            self._watched.pop(ended)
+        return self._look_at([name for name in unfinished if name not in waiting])
 
     def _look_at(self, process_ids: Sequence[str]) -> list[str]:
         faults = []

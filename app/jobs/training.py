@@ -60,6 +60,8 @@ def _train(config: dict, writer: RunWriter, storage: StorageLayout, settings: Se
     while outcome is None:
         outcome = _attempt(task)
     state, line = _ending(outcome, task.training_config, writer)
+    if state == FINISHED:
+        writer.ending = FINISHED, line + " - without an ONNX file, for a stop was asked for: the download makes it"
     return state, line + _export(task, outcome)
 
 

@@ -81,6 +81,9 @@ class RunWriter(AbstractContextManager):
 
     As a context manager it keeps the heartbeat; a job that does not react to a stop request within
     `stop_grace_seconds` is ended by `on_overdue_stop`. Entering raises RunHeld where another job works on the run.
+
+    Attributes:
+        ending: state and line with which the job may end from now on, for all that counts is done; None before.
     """
 
     def __init__(
@@ -99,6 +102,7 @@ class RunWriter(AbstractContextManager):
         self._written_at = 0.0
         self._stop_grace_seconds = stop_grace_seconds
         self.on_overdue_stop = on_overdue_stop
+        self.ending: tuple[str, str] | None = None
         self._state = read_state(run)
         self._holding = ExitStack()
         self._heart = threading.Thread(target=self._beat, daemon=True, name="heartbeat")

@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import cv2
 import numpy as np
 
 from app.datasets.description import Description, Sample
 from app.datasets.images import write_mask
+from app.errors import StorageUnavailable
 from app.metrics.classification import summarise_classification
 from app.metrics.multi_label import summarise_multi_label
 from app.metrics.segmentation import decide, foreground_names, region_scores, summarise_segmentation
@@ -20,6 +22,7 @@ from app.training.loop import clock
 from app.zoo.architectures import SEGMENTATION
 
 Progress = Callable[[str, float, float | None], None]
+Keep = Callable[[Callable[[], None]], None]
 
 
 def predict(
@@ -30,6 +33,7 @@ def predict(
     run: RunFolder,
     progress: Progress,
     should_stop: Callable[[], bool],
+    keep: Keep,
 ) -> tuple[int, dict | None]:
     """Write a row of `predictions.jsonl` for each sample.
 
@@ -41,6 +45,7 @@ def predict(
         run: takes the rows.
         progress: takes a line, what part is done, and the seconds left.
         should_stop: asked at every batch.
+        keep: carries out what writes a row, and raises StorageUnavailable only if that fails and a stop is asked for.
 
     Returns:
         The number of rows written (fewer than the samples only if stopped), and the metrics of a labelled, complete
@@ -53,7 +58,10 @@ def predict(
         if should_stop():
             return done, None
         for index, probabilities in zip(batch.indexes, network.predict_batch(batch.images), strict=True):
-            rows.add(index, probabilities)
+            try:
+                keep(partial(rows.add, index, probabilities))
+            except StorageUnavailable:
+                return done, None
             done += 1
         elapsed = max(time.monotonic() - began, 1e-9)
         eta_seconds = elapsed * (loader.sample_count - done) / done
@@ -161,14 +169,13 @@ class _MaskRows:
         name = f"{len(self._scores):06d}.png"
         write_mask(self._run.outputs / name, class_map, len(self._classes))
         row: dict = {"image": shown_location(self._description.samples[index]), "mask": name}
-        if target is None or self._translation is None:
-            self._scores.append(None)
-        else:
+        scores = None
+        if target is not None and self._translation is not None:
             scores = region_scores(class_map, self._translation[target], max(2, len(self._classes)))
-            self._scores.append(scores)
             names = foreground_names(self._classes)
             row["scores"] = {score: dict(zip(names, values, strict=True)) for score, values in scores.items()}
-        append_row(self._run.predictions, row)
+        append_row(self._run.predictions, row)  # may fail and be tried again: only then is the image counted
+        self._scores.append(scores)
 
     def metrics(self) -> dict | None:
         """Return the metrics if every image has a mask."""

@@ -56,3 +56,14 @@ def test_an_inference_that_was_half_stored_is_gone(services, request_body, monke
     initialise(services)
 
     assert services.database.inferences.all() == [] and unfinished_processes(services.storage) == before
+
+
+def test_a_run_whose_config_is_damaged_keeps_nobody_from_starting(services, request_body, monkeypatch):
+    killed_at("queue_run", monkeypatch, lambda: start_training(services, request_body))
+    runs = [services.storage.run(process_id) for process_id in unfinished_processes(services.storage)]
+    (run,) = [run for run in runs if not run.state.exists()]
+    run.config.write_text("[]")
+
+    initialise(services)
+
+    assert run.config.exists() and start_training(services, request_body)["result"] == "ok"

@@ -6,6 +6,7 @@ from test_training_loading import config_for, folder
 from app.datasets.masks import MaskRule
 from app.datasets.yaml_format import read_file
 from app.engines import get_engine
+from app.errors import StorageUnavailable
 from app.runs.layout import RunFolder
 from app.runs.reader import read_rows
 from app.settings import Settings
@@ -16,17 +17,17 @@ from app.training.remote import LocalCopies
 __all__ = ["folder"]
 
 
-def run(folder, indexes, config, should_stop=lambda: False):
+def run(folder, indexes, config, should_stop=lambda: False, keep=lambda write: write()):
     description = read_file(folder / "set.yml", 10_000)
     copies = LocalCopies(folder / "copies", Settings())
     reader = SampleReader(description, folder, config, copies, 10_000, MaskRule({0: 0, 1: 1, 2: 2}))
     run_folder = RunFolder(folder / "run")
-    run_folder.outputs.mkdir(parents=True)
+    run_folder.outputs.mkdir(parents=True, exist_ok=True)
     lines = []
     engine = get_engine("torch")
     loader = engine.loader(reader, indexes, config, "test", has_labels=False)
     written, metrics = predict(
-        engine.build(config), reader, loader, config, run_folder, lambda *told: lines.append(told), should_stop
+        engine.build(config), reader, loader, config, run_folder, lambda *told: lines.append(told), should_stop, keep
     )
     return written, metrics, read_rows(run_folder.predictions), run_folder, lines
 
@@ -43,6 +44,39 @@ def test_scores_come_in_the_order_of_the_split_with_their_metrics(folder):
     truth = np.array([0, 1, 1, 0, 1])
     assert metrics["accuracy"] == np.mean(scores.argmax(axis=1) == truth)
     assert lines[-1][0].startswith("Inference - batch 3/3") and lines[-1][1] == 1
+
+
+def test_rows_that_could_not_be_written_are_there_once_when_they_can(folder):
+    predictions = RunFolder(folder / "run").predictions
+    predictions.mkdir(parents=True)  # so that the first row cannot be written
+    failed = []
+
+    def keep(write):
+        try:
+            write()
+        except StorageUnavailable as error:
+            failed.append(error)
+            predictions.rmdir()
+            write()
+
+    written, metrics, rows, *_ = run(folder, [10, 3, 7], config_for(batch_size=2), keep=keep)
+
+    assert len(failed) == 1
+    assert written == 3 and metrics["accuracy"] is not None
+    assert [row["image"] for row in rows] == ["10.png", "3.png", "7.png"]
+
+
+def test_an_inference_that_is_to_stop_while_it_waits_for_the_disk_stops(folder):
+    predictions = RunFolder(folder / "run").predictions
+    predictions.mkdir(parents=True)
+
+    def keep(write):
+        try:
+            write()
+        finally:
+            predictions.rmdir()
+
+    assert run(folder, [10, 3, 7], config_for(), keep=keep)[:3] == (0, None, [])
 
 
 def test_classes_are_matched_by_name_when_the_dataset_lists_them_in_another_order(folder):

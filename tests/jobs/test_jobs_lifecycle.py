@@ -1,0 +1,44 @@
+"""Jobs that a stop does not reach, each in a process of its own."""
+
+import os
+import signal
+import threading
+import uuid
+
+import pytest
+
+from app.jobs.lifecycle import run_job
+from app.runs.layout import StorageLayout
+from app.runs.reader import read_state
+from app.runs.state import FINISHED, STOPPED
+from app.runs.writer import create_run, request_stop
+
+LAST_LINE = "Finished 3/3 epochs - without an ONNX file"
+
+
+def blocks(config, writer, storage, settings):
+    request_stop(writer.run)
+    threading.Event().wait()
+
+
+def blocks_when_all_is_done(config, writer, storage, settings):
+    writer.ending = FINISHED, LAST_LINE
+    blocks(config, writer, storage, settings)
+
+
+@pytest.mark.parametrize(("work", "state"), [(blocks, STOPPED), (blocks_when_all_is_done, FINISHED)])
+def test_a_job_that_does_not_stop_is_ended_after_its_grace(tmp_path, monkeypatch, work, state):
+    monkeypatch.setenv("STORAGE_DIR", str(tmp_path))
+    monkeypatch.setenv("STOP_GRACE_SECONDS", "1")
+    process_id = str(uuid.uuid4())
+    run = StorageLayout(tmp_path).run(process_id)
+    create_run(run, {"type": "inference", "description": "infer"})
+    child = os.fork()
+    if child == 0:
+        run_job(process_id, work)
+        os._exit(1)
+
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    ended = read_state(run)
+    assert ended.state == state
+    assert ended.line == LAST_LINE if state == FINISHED else ended.line.startswith("Stopped by force")
