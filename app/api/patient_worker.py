@@ -25,8 +25,8 @@ class PatientWorker(ThreadWorker):
     """Gunicorn's worker with threads, whose main loop receives each request and gives it to a thread when it is there.
 
     In the original a thread waits for as long as a client takes to send a head, so that a few slow clients keep all
-    threads from everybody else. Here they only keep connections, for `RECEIVING_SECONDS` at most. It builds on the inside
-    of gunicorn 27.0, so setup.cfg asks for that.
+    threads from everybody else. Here they only keep connections, for `RECEIVING_SECONDS` at most. It builds on what
+    is inside gunicorn 27.0, so setup.cfg asks for that.
     """
 
     def accept(self, listener: socket) -> None:
