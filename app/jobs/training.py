@@ -24,7 +24,7 @@ from app.settings import Settings
 from app.training.checkpoints import read_card, resume
 from app.training.choices import remarks
 from app.training.config import TrainingConfig
-from app.training.engine import Engine, Network
+from app.training.engine import Engine, Network, Wanted
 from app.training.loading import Batches, SampleReader
 from app.training.loop import Outcome, train
 from app.training.position import Position
@@ -157,10 +157,27 @@ def _complete_config(config: dict, writer: RunWriter, engine: Engine, dataset: O
 
 
 def _graph(task: _Task) -> Path | None:
-    """Return the uploaded network that is trained, from a copy of its own: the initial weights may be deleted."""
+    """Return the uploaded network that is trained, from a copy of its own: the initial weights may be deleted.
+
+    Weights that another engine has trained come as such a network too, from their ONNX file.
+    """
     folder, initial = task.folder, task.config["initial_weights_id"]
-    before = task.storage.weights(initial).own_graph() if initial is not None else None
-    if before is not None and folder.own_graph() is None:
+    if initial is None or folder.own_graph() is not None:
+        return folder.own_graph()
+    source = task.storage.weights(initial)
+    card = read_card(source)
+    if card.engine != task.engine.name:
+        wanted = Wanted(
+            task=card.task,
+            classes=card.classes,
+            channels=card.channels,
+            input_height=card.input_height,
+            input_width=card.input_width,
+            is_multi_label=card.is_multi_label,
+        )
+        task.engine.import_onnx(source.onnx, wanted, folder.graph)
+        task.writer.log(f"Weights {initial} were trained by the engine {card.engine}, and are taken from its ONNX file")
+    elif (before := source.own_graph()) is not None:
         write_atomically(folder.graph, before.read_bytes())
     return folder.own_graph()
 
@@ -183,6 +200,9 @@ def _load_initial(task: _Task, network: Network) -> None:
     weights_id, config = task.config["initial_weights_id"], task.training_config
     folder = task.storage.weights(weights_id)
     before = read_card(folder)
+    if before.engine != task.engine.name:
+        _tell_translated(task, before)
+        return
     drawn_anew = network.load_weights(folder.best)
     layers = sorted({_layer_of(name) for name in drawn_anew})
     may_be_new = before.output_channels != config.output_channels
@@ -194,6 +214,14 @@ def _load_initial(task: _Task, network: Network) -> None:
     if config.freeze_epochs:
         task.writer.log(f"The encoder stays as it is for the first {config.freeze_epochs} epochs")
     task.config["replaced_layers"] = layers
+    write_json(task.writer.run.config, task.config)
+
+
+def _tell_translated(task: _Task, before: TrainingConfig) -> None:
+    """Note what became of weights that came with their network from another engine, the last layer perhaps excepted."""
+    is_drawn = before.output_channels != task.training_config.output_channels
+    task.writer.log(f"Drawn anew: {'the last layer, for the number of classes differs' if is_drawn else 'nothing'}")
+    task.config["replaced_layers"] = ["the last layer"] if is_drawn else []
     write_json(task.writer.run.config, task.config)
 
 

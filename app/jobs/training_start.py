@@ -26,6 +26,7 @@ from app.jobs.request_checks import (
 from app.jobs.services import Services
 from app.jobs.submission import forget, show_in_project, submit
 from app.jobs.weights_detail import uploaded_origin
+from app.jobs.weights_download import onnx_file
 from app.runs.layout import PRETRAINED_SUFFIXES
 from app.training.choices import balanced_weights, check_choices
 from app.training.config import TrainingConfig, resolve_properties
@@ -63,6 +64,8 @@ def start_training(services: Services, request: Mapping) -> dict:
         _check_last_layer(services, initial, trained, config)
     refuse_faulty(services, dataset)
     services.queue.check()
+    if initial and trained and trained.engine != config.engine:
+        onnx_file(services, initial["id"])  # makes it where it is not there
 
     weights_id = database.weights.reserve_id()
     run_config = {
@@ -118,6 +121,8 @@ def _resolved(
     )
     if config.engine == AUTO:
         config = replace(config, engine=services.settings.engine)
+    if trained and trained.engine != config.engine:  # the network comes in the ONNX file of its weights
+        config = replace(config, architecture=f"onnx_{task}")
     check_engine(config, "Engine", description)
     _check_sizes(config, trained)
     _check_test_augmentations(config)

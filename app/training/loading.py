@@ -97,11 +97,8 @@ class SampleReader:
             paths = [self.path(location) for location in sample.location]
             with _named_as(paths[0], sample.location[0]):
                 image = read_image(paths, self._config.channels, max_pixels=self._max_pixels)
-            mask = None
-            if self.mask_rule is not None and sample.mask is not None:
-                path = self.path(sample.mask)
-                with _named_as(path, sample.mask):
-                    mask = read_mask(path, self.mask_rule, max_pixels=self._max_pixels)
+            mask = self.class_map(index)
+            if mask is not None:
                 _check_same_size(sample, image, mask)
             size = image.nbytes + (mask.nbytes if mask is not None else 0)
             if self._cached_bytes + size > CACHE_BYTES:
@@ -109,6 +106,19 @@ class SampleReader:
             self._cached_bytes += size
             self._cache[index] = image, mask
         return self._cache[index]
+
+    def class_map(self, index: int) -> np.ndarray | None:
+        """Return the class map `(H, W)` uint8 of a sample at the file's own size; None without a mask, or its rule.
+
+        Raises:
+            JobFailure: naming the file that cannot be read.
+        """
+        sample = self.description.samples[index]
+        if self.mask_rule is None or sample.mask is None:
+            return None
+        path = self.path(sample.mask)
+        with _named_as(path, sample.mask):
+            return read_mask(path, self.mask_rule, max_pixels=self._max_pixels)
 
     def balanced_chances(self, indexes: Sequence[int]) -> np.ndarray:
         """Return the chance of each sample to be drawn with which every class is as likely as the others."""
@@ -125,7 +135,7 @@ class SampleReader:
         """
         image, mask = self.decoded(index)
         image, mask = pipeline(image, mask, generator)
-        image, mask = self._resized(image, mask)
+        image, mask = self.resized(image, mask)
         return image, mask if self._is_segmentation else self.class_target(index)
 
     def class_target(self, index: int) -> np.ndarray | int | None:
@@ -141,7 +151,8 @@ class SampleReader:
         """Return where a file lies that the description names; one that lies elsewhere is fetched first."""
         return self._copies.path(resolve(location, self._folder))
 
-    def _resized(self, image: np.ndarray, mask: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
+    def resized(self, image: np.ndarray, mask: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
+        """Bring an image `(H, W, C)` and its class map to the network's size, as every engine does."""
         height, width = self._config.input_height, self._config.input_width
         if image.shape[:2] != (height, width):
             shrinks = height * width < image.shape[0] * image.shape[1]
@@ -232,7 +243,7 @@ class Loader:
             self._reader.prepared(index, self._pipeline, sample_generator(self._seed, epoch, index, times))
             for index, times in part
         ]
-        images = _as_batch([image for image, _ in samples])
+        images = as_batch([image for image, _ in samples])
         targets = np.array([target for _, target in samples], dtype=np.int64) if self._has_labels else None
         return Batch(tuple(indexes), images, targets)
 
@@ -265,7 +276,7 @@ def sample_order(
     return order
 
 
-def _as_batch(images: Sequence[np.ndarray]) -> np.ndarray:
+def as_batch(images: Sequence[np.ndarray]) -> np.ndarray:
     """Lay images `(H, W, C)` into one float32 batch `(N, C, H, W)`; an uint8 image becomes 0 to 1.
 
     The channels of a pixel stay side by side in memory, as the files have them and convolutions like them: nothing is

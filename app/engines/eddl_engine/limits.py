@@ -33,6 +33,8 @@ def faults(config: TrainingConfig, description: Description | None = None) -> di
             config.pretrained == "none", "these files are PyTorch's; give None, and start from weights_id instead"
         ),
     }
+    if config.channels not in (1, 3):
+        found["dataset_id"] = f"ECVL gives images of 1 or 3 channels, and these have {config.channels}"
     sentences = {name: f"{name}: {fault}, {CHOOSE_TORCH}." for name, fault in found.items() if fault}
     unreadable = _unreadable(description) if description else None
     return sentences | ({"dataset_id": unreadable} if unreadable else {})

@@ -8,7 +8,8 @@ import numpy as np
 import onnx
 import torch
 
-from app.engines.torch_engine import onnx_export, onnx_upload
+from app.engines import onnx_files
+from app.engines.torch_engine import onnx_upload
 from app.engines.torch_engine.devices import advise, find_devices
 from app.engines.torch_engine.network import TorchNetwork, build_network, memory_errors
 from app.engines.torch_engine.shared_network import SharedNetwork
@@ -65,7 +66,7 @@ class TorchEngine:
 
     def run_onnx(self, path: Path, images: np.ndarray) -> np.ndarray:
         """Return what onnxruntime makes of an exported file."""
-        return onnx_export.run(str(path), images)
+        return onnx_files.run(str(path), images)
 
 
 ENGINE = TorchEngine()

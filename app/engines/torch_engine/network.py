@@ -15,6 +15,7 @@ import torch._dynamo  # the first optimizer imports it: two seconds of every job
 from onnx import ModelProto
 from torch import Tensor, nn
 
+from app.engines import onnx_files
 from app.engines.torch_engine import architectures, onnx_export, onnx_graph, onnx_head, pretrained
 from app.engines.torch_engine.devices import half_precision
 from app.engines.torch_engine.losses import LOSSES, MULTI_LABEL_LOSSES, activate, one_hot
@@ -156,7 +157,7 @@ class TorchNetwork:
         """Write the network as an ONNX file, whole or not at all."""
         self._module.eval()
         model = onnx_export.export(self._module, self._graph, self._config)
-        onnx_export.describe(model, metadata)
+        onnx_files.describe(model, metadata)
         write_atomically(path, model.SerializeToString())
 
     def random_state(self) -> dict[str, Tensor | None]:

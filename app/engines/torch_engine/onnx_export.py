@@ -6,28 +6,22 @@ Batch normalisation stays as it is, so that the file can be trained further by w
 import copy
 import logging
 import warnings
-from collections.abc import Mapping
 from io import BytesIO
 
-import numpy as np
-import onnx
 import torch
 from onnx import ModelProto
 from torch import nn
 
+from app.engines.onnx_files import IMAGES, PROBABILITIES
 from app.engines.torch_engine.losses import activate
 from app.engines.torch_engine.onnx_graph import opset_of
 from app.engines.torch_engine.onnx_head import set_value
 from app.engines.torch_engine.onnx_import import GraphModule
 from app.engines.torch_engine.onnx_rewrite import add_node
-from app.errors import JobFailure
 from app.training.config import TrainingConfig
 
 OPSET = 17
-PRODUCER = "deephealth-backend"
-IMAGES, PROBABILITIES = "images", "probabilities"
 TRACED_BATCH = 2
-LONGEST_REASON = 300
 
 
 class _WithActivation(nn.Module):
@@ -105,34 +99,3 @@ def _add_activation(model: ModelProto, config: TrainingConfig) -> None:
         turned = add_node(graph, "Softmax", [last], axis=3)
         result = add_node(graph, "Transpose", [turned], PROBABILITIES, perm=[0, 3, 1, 2])
     graph.output[0].name = result
-
-
-def describe(model: ModelProto, metadata: Mapping[str, str]) -> None:
-    """Write into a model who made it and what it is."""
-    model.producer_name = PRODUCER
-    del model.metadata_props[:]
-    onnx.helper.set_model_props(model, dict(metadata))
-
-
-def run(path_or_content: str | bytes, images: np.ndarray) -> np.ndarray:
-    """Return what onnxruntime makes of images `(N, C, H, W)`, as many at a time as the file takes.
-
-    Raises:
-        JobFailure: if it cannot compute the file.
-    """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # only errors
-    try:
-        session = onnxruntime.InferenceSession(path_or_content, options, providers=["CPUExecutionProvider"])
-        image = session.get_inputs()[0]
-        size = image.shape[0] if isinstance(image.shape[0], int) else len(images)
-        padded = np.concatenate([images, np.repeat(images[:1], -len(images) % size, axis=0)])
-        parts = [session.run(None, {image.name: part})[0] for part in np.split(padded, len(padded) // size)]
-    except MemoryError:
-        raise
-    except Exception as error:  # those of onnxruntime have no class in common
-        reason = " ".join(str(error).split())[:LONGEST_REASON].rstrip(".")
-        raise JobFailure(f"onnxruntime cannot compute the network: {reason}.") from error
-    return np.concatenate(parts)[: len(images)]
