@@ -142,7 +142,7 @@ class JobQueue:
         return next((queue for queue in others if wants_gpu and self._is_served(queue)), ordinary)
 
     def _is_served(self, queue: Queue) -> bool:
-        """Tell whether a worker serves the queue; one that was killed is forgotten after a minute."""
+        """Tell whether a worker serves the queue; one that was killed is forgotten after half a minute."""
         keys = self._connection.smembers(f"rq:workers:{queue.name}")
         return bool(keys) and bool(self._connection.exists(*keys))
 

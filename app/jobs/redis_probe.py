@@ -3,7 +3,6 @@
 import socket
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import UTC, datetime
 from threading import Lock
 from typing import Any
 
@@ -15,9 +14,8 @@ from app.pids import is_running
 ANSWER_SECONDS = 0.05
 GLANCE_SECONDS = 0.005  # for a question that has been open for longer already
 REMEMBERED_SECONDS = 5.0  # on a busy machine a healthy Redis may take longer to answer than anybody waits here
-ALIVE_SECONDS = 30  # a worker tells of itself every 3 seconds
 REGISTRIES = {"started": "wip", "finished": "finished", "failed": "failed"}
-WORKER_FIELDS = ("queues", "hostname", "pid", "birth", "last_heartbeat", "state", "current_job")
+WORKER_FIELDS = ("queues", "hostname", "pid", "birth", "state", "current_job")
 
 
 class RedisProbe:
@@ -91,10 +89,7 @@ def _shown(worker: dict[str, Any]) -> dict:
 
 
 def _is_alive(worker: dict[str, Any]) -> bool:
-    """Tell whether a worker lives: one that was killed stays in Redis for a minute."""
-    if not worker["queues"] or not worker["last_heartbeat"]:
-        return False
-    heard = datetime.fromisoformat(worker["last_heartbeat"])
-    if (datetime.now(UTC) - heard).total_seconds() > ALIVE_SECONDS:
+    """Tell whether a worker lives: Redis forgets one that has been silent for half a minute."""
+    if not worker["queues"]:
         return False
     return worker["hostname"] != socket.gethostname() or is_running(int(worker["pid"] or 0))

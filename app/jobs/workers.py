@@ -31,6 +31,8 @@ WAIT_AGAIN_SECONDS = 600.0
 SWEEP_SECONDS = 3
 # RQ waits for a job for 15 seconds less than this, and then looks around.
 WORKER_TTL_SECONDS = 15 + SWEEP_SECONDS
+# Redis counts these from the last sign of life, so that no clocks of two machines are compared.
+FORGOTTEN_SECONDS = 30
 
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 
@@ -59,11 +61,21 @@ class JobWorker(Worker):
         self._kept_horse: KeptHorse | None = None
         self._horse_at_work: KeptHorse | None = None
 
-    def heartbeat(self, *arguments, **keywords):
+    def heartbeat(self, timeout=None, pipeline=None):
         """Say that the worker lives, and see whether all others do."""
         if not self.is_horse:
             self._sweep()
-        super().heartbeat(*arguments, **keywords)
+            self._make_known()
+        super().heartbeat(FORGOTTEN_SECONDS, pipeline)
+
+    def _make_known(self) -> None:
+        """Register with a Redis that has forgotten this worker: its clock was set, or the worker was suspended."""
+        if self.connection.hexists(self.key, "queues"):
+            return
+        state = self.get_state()
+        self.connection.delete(self.key)
+        self.register_birth()
+        self.set_state(state)
 
     def _sweep(self) -> None:
         if time.monotonic() - self._swept_at < SWEEP_SECONDS:

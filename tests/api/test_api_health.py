@@ -17,9 +17,9 @@ from app.jobs import health
 from app.settings import Settings
 
 
-def worker(redis_url, name, queues, pid=None, host=None, seconds_ago=0):
-    """Lay into Redis what an RQ worker writes of itself."""
-    moment = time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime(time.time() - seconds_ago))
+def worker(redis_url, name, queues, pid=None, host=None, clock_off=0):
+    """Lay into Redis what an RQ worker writes of itself, by a clock that many seconds off."""
+    moment = time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime(time.time() + clock_off))
     fields = {"queues": queues, "hostname": host or socket.gethostname(), "pid": pid or os.getpid(), "state": "idle"}
     with Redis.from_url(redis_url) as redis:
         redis.hset(f"rq:worker:{name}", mapping=fields | {"birth": moment, "last_heartbeat": moment})
@@ -47,11 +47,13 @@ def test_it_says_which_engines_are_installed_in_which_versions_and_what_the_othe
     assert is_there or "docs/eddl.md" in engines["eddl"]["remedy"]
 
 
-def test_with_workers_it_is_well_and_the_dead_are_not_counted(client, settings):
+def test_with_workers_it_is_well_whatever_their_clocks_say_and_the_dead_are_not_counted(client, settings):
     worker(settings.redis_url, "a", "training")
-    worker(settings.redis_url, "b", "inference,training", host="elsewhere", pid=1)
+    worker(settings.redis_url, "b", "inference,training", host="elsewhere", pid=1, clock_off=-86_400)
     worker(settings.redis_url, "killed", "inference", pid=2**22 - 1)
-    worker(settings.redis_url, "lost", "inference", host="elsewhere", seconds_ago=600)
+    worker(settings.redis_url, "lost", "inference", host="elsewhere")
+    with Redis.from_url(settings.redis_url) as redis:
+        redis.delete("rq:worker:lost")  # as its time to live does
 
     answer = client.get("/backend/health").json
 
