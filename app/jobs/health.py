@@ -1,5 +1,6 @@
 """How the service is: what it can do at this moment, and what a person should look after."""
 
+import os
 import shutil
 from functools import cache
 from importlib.metadata import version
@@ -21,7 +22,7 @@ def health(services: Services) -> dict:
     """Return the state of every part; no part that hangs is waited for."""
     seen = services.redis_probe.ask()
     disk = disk_room(services.storage)
-    failures = [*_redis_failures(seen), *_disk_failures(disk)]
+    failures = [*_redis_failures(seen), *_disk_failures(services.storage, disk)]
     worries = [*_queue_worries(seen), *_disk_worries(disk)]
     return {
         "status": FAILING if failures else DEGRADED if worries else OK,
@@ -62,9 +63,11 @@ def _redis_failures(seen: dict | None) -> list[str]:
     return [] if seen else ["Redis does not answer, so nothing can be queued; start it or correct REDIS_URL."]
 
 
-def _disk_failures(disk: dict | None) -> list[str]:
+def _disk_failures(storage: StorageLayout, disk: dict | None) -> list[str]:
     if disk is None:
         return ["The storage folder cannot be reached; is it mounted?"]
+    if not os.access(storage.root, os.W_OK):  # false of a disk that is mounted read-only, whoever asks
+        return ["The storage folder cannot be written; is its disk read-only, or does it belong to somebody else?"]
     return ["The disk of the storage folder is full; make room."] if disk["free_bytes"] < FULL_BYTES else []
 
 

@@ -3,6 +3,7 @@
 import os
 import socket
 import time
+from contextlib import contextmanager
 from importlib.metadata import version
 from importlib.util import find_spec
 
@@ -98,6 +99,32 @@ def test_a_full_disk_fails_and_a_filling_one_is_told(client, settings, monkeypat
 
     assert low.status_code == 200 and low.json["status"] == "degraded" and "MiB are free" in low.json["problems"][-1]
     assert full.status_code == 503 and full.json["status"] == "failing"
+
+
+@contextmanager
+def read_only(folder):
+    """Have a folder that this process cannot write; to root, whom no mode keeps away, it is asked as somebody else."""
+    if os.geteuid() == 0:
+        os.setreuid(65534, -1)  # the real user alone, whom access(2) asks about
+    else:
+        folder.chmod(0o500)
+    try:
+        yield
+    finally:
+        if os.geteuid() == 0:
+            os.setreuid(0, -1)
+        else:
+            folder.chmod(0o700)
+
+
+def test_a_storage_folder_that_cannot_be_written_fails_until_it_can(client, settings):
+    with read_only(settings.storage_dir):
+        refused = client.get("/backend/health")
+    again = client.get("/backend/health")
+
+    assert refused.status_code == 503 and refused.json["status"] == "failing"
+    assert "storage folder cannot be written" in refused.json["problems"][0]
+    assert again.status_code == 200
 
 
 def test_strangers_hear_one_word(client, settings):
