@@ -1,7 +1,6 @@
 """The samples of a registered dataset as a person looks at them: their labels, and small pictures."""
 
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +12,7 @@ from app.errors import InvalidInput, NotFound
 from app.files import write_atomically
 from app.jobs.checking import mask_rule_of, stored_report
 from app.jobs.dataset_images import fetched_folder
-from app.jobs.datasets import OpenedDataset, open_dataset
+from app.jobs.datasets import OpenedDataset, opened_lately
 from app.jobs.services import Services
 from app.training.remote import LocalCopies
 
@@ -32,7 +31,7 @@ def samples(services: Services, dataset_id: int, split: str | None = None) -> li
     Raises:
         NotFound: for an id that no dataset has.
     """
-    description = _opened(services.database.datasets.get(dataset_id)).description
+    description = opened_lately(services.database.datasets.get(dataset_id)).description
     split_of = {index: name for name, indexes in description.splits.items() for index in indexes}
     indexes = range(len(description.samples)) if split is None else description.split(split)
     rows = []
@@ -60,7 +59,7 @@ def thumbnail(services: Services, dataset_id: int, index: int, *, has_mask: bool
         InvalidInput: saying why there is no picture.
     """
     record = services.database.datasets.get(dataset_id)
-    dataset = _opened(record)
+    dataset = opened_lately(record)
     sample = _sample(dataset, dataset_id, index)
     mask = sample.mask if has_mask else None
     source = _local_path(services, record, sample.location[0], dataset)
@@ -83,7 +82,7 @@ def sample_files(services: Services, record: Mapping, index: int) -> SampleFiles
     Raises:
         InvalidInput: for an index that no sample has, or a file that may not be read or is not fetched yet.
     """
-    dataset = _opened(record)
+    dataset = opened_lately(record)
     try:
         sample = _sample(dataset, record["id"], index)
     except NotFound as error:
@@ -121,18 +120,6 @@ def _mask_rule(services: Services, dataset_id: int) -> MaskRule:
             f"Dataset {dataset_id} shows no masks: {why}; GET /backend/datasets/{dataset_id}/report tells more."
         )
     return rule
-
-
-def _opened(record: Mapping) -> OpenedDataset:
-    """Read a description, or take it from the last pages that were asked for."""
-    path = Path(record["path"])
-    changed_at = path.stat().st_mtime_ns if path.exists() else 0
-    return _read(record["id"], record["path"], record["folder"], changed_at)
-
-
-@lru_cache(maxsize=2)
-def _read(dataset_id: int, path: str, folder: str, changed_at: int) -> OpenedDataset:
-    return open_dataset({"id": dataset_id, "path": path, "folder": folder})
 
 
 def _local_path(services: Services, record: Mapping, location: str, dataset: OpenedDataset) -> Path:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 
 from app.datasets.description import Description
@@ -10,6 +10,8 @@ from app.datasets.fingerprint import fingerprint
 from app.datasets.places import base_of
 from app.datasets.yaml_format import is_file_in, read
 from app.errors import JobFailure
+
+KEPT_DESCRIPTIONS = 4
 
 
 @dataclass(frozen=True)
@@ -32,9 +34,29 @@ def open_dataset(dataset: Mapping) -> OpenedDataset:
         JobFailure: when the copy is gone.
         DatasetError: when somebody changed the copy into something that cannot be read.
     """
-    path, folder = Path(dataset["path"]), base_of(dataset["folder"])
+    return _parsed(*_source(dataset))
+
+
+def opened_lately(dataset: Mapping) -> OpenedDataset:
+    """Open a dataset, and parse its description only if it is none of the last ones; raises as `open_dataset`.
+
+    Requests come by the thousand for the same dataset, and parsing is most of what starting an inference costs. The
+    text is read each time, so that an edit always counts.
+    """
+    return _kept(*_source(dataset))
+
+
+def _source(dataset: Mapping) -> tuple[bytes, str, Path | str]:
+    """Return the text of a description, what its problems are reported under, and the folder of the images."""
+    path = Path(dataset["path"])
     try:
-        text = path.read_bytes()
+        return path.read_bytes(), path.name, base_of(dataset["folder"])
     except OSError as error:
         raise JobFailure(f"The description of dataset {dataset['id']} is not at {path}: {error.strerror}.") from error
-    return OpenedDataset(text, read(text, path.name, partial(is_file_in, folder)), folder)
+
+
+def _parsed(text: bytes, file_name: str, folder: Path | str) -> OpenedDataset:
+    return OpenedDataset(text, read(text, file_name, partial(is_file_in, folder)), folder)
+
+
+_kept = lru_cache(KEPT_DESCRIPTIONS)(_parsed)

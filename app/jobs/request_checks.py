@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from app.datasets.description import Description
 from app.engines import engine_faults, why_not_installed
 from app.errors import Conflict, InvalidInput, JobFailure, NotFound
-from app.jobs.datasets import open_dataset
+from app.jobs.datasets import opened_lately
 from app.jobs.processes import find_process
 from app.jobs.services import Services
 from app.repositories.repository import Repository
@@ -82,7 +82,7 @@ def check_engine(config: TrainingConfig, field: str, description: Description | 
 def opened_description(dataset: Mapping) -> Description:
     """Read the service's copy of a dataset's description."""
     with fault_of("dataset_id"):
-        return open_dataset(dataset).description
+        return opened_lately(dataset).description
 
 
 @contextmanager
