@@ -11,7 +11,7 @@ from app.datasets.places import base_of
 from app.datasets.yaml_format import is_file_in, read
 from app.errors import JobFailure
 
-KEPT_DESCRIPTIONS = 4
+KEPT_DESCRIPTIONS = 2  # by each web process; one of 100,000 images takes about 50 MB
 
 
 @dataclass(frozen=True)
