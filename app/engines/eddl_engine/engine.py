@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import onnx
@@ -13,13 +14,15 @@ from app.engines.eddl_engine.architectures import BUILDERS
 from app.engines.eddl_engine.limits import faults
 from app.engines.eddl_engine.loading import EcvlLoader
 from app.engines.eddl_engine.network import EddlNetwork
+from app.engines.eddl_engine.onnx_folding import folded
 from app.engines.eddl_engine.onnx_import import activation, check_operators, noise, read_net
-from app.engines.eddl_engine.parameters import draw
+from app.engines.eddl_engine.parameters import clear_unused, draw
 from app.errors import JobFailure
 from app.files import write_atomically
 from app.training.config import TrainingConfig
 from app.training.engine import Imported, Wanted
 from app.training.loading import SampleReader
+from app.zoo.architectures import CLASSIFICATION
 
 PACKAGES = ("pyeddl", "pyecvl", "numpy", "onnx")
 LARGEST_DIFFERENCE = 1e-4  # of two probabilities
@@ -46,6 +49,7 @@ class EddlEngine:
         if graph is not None:
             net, drawn = read_net(graph, config)
             network = EddlNetwork(net, config, is_new=False)
+            clear_unused(net)
             if drawn:
                 draw(net, np.random.default_rng(config.seed), drawn)
             return network
@@ -73,22 +77,42 @@ class EddlEngine:
 
     def import_onnx(self, path: Path, wanted: Wanted, graph: Path) -> Imported:
         """Take a file of the service from another engine: it gives probabilities of 0..1 images as they are."""
-        model = onnx.load(path)
-        check_operators(model)
         config, images = _config(wanted), noise(_config(wanted))
-        found, expected = self.build(config, path).predict_batch(images), self.run_onnx(path, images)
-        difference = float(np.abs(found - expected).max())
+        model = folded(onnx.load(path))
+        check_operators(model)
+        with TemporaryDirectory(prefix="dht-eddl-") as folder:
+            tried = Path(folder) / "tried.onnx"
+            tried.write_bytes(model.SerializeToString())
+            network = self.build(config, tried)
+        difference = float(np.abs(network.predict_batch(images) - self.run_onnx(path, images)).max())
         if not difference <= LARGEST_DIFFERENCE:
             raise JobFailure(
                 f"EDDL computes other numbers with this network than onnxruntime: they differ by {difference:.1e}; "
                 "choose the engine Torch."
             )
+        _try_learning(network, config, images)
         write_atomically(graph, model.SerializeToString())
         return Imported(config, (), None)
 
     def run_onnx(self, path: Path, images: np.ndarray) -> np.ndarray:
         """Return what onnxruntime makes of an exported file."""
         return onnx_files.run(str(path), images)
+
+
+def _try_learning(network: EddlNetwork, config: TrainingConfig, images: np.ndarray) -> None:
+    """Refuse a network that EDDL computes and cannot train: some of its layers give no sound gradients in some places.
+
+    Raises:
+        JobFailure: saying so.
+    """
+    shape = images.shape[:1] if config.task == CLASSIFICATION else (len(images), *images.shape[2:])
+    targets = np.zeros((len(images), len(config.classes)) if config.is_multi_label else shape, np.int64)
+    network.set_learning_rate(0.0)
+    try:
+        for _ in range(2):
+            network.train_batch(images, targets)
+    except JobFailure as error:
+        raise JobFailure("EDDL's gradients of this network are no numbers; choose the engine Torch.") from error
 
 
 def _config(wanted: Wanted) -> TrainingConfig:

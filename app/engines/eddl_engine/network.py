@@ -76,7 +76,7 @@ class EddlNetwork:
         Raises:
             JobFailure: telling what to change.
         """
-        if not all(np.isfinite(np.asarray(tensor).sum()) for layer in self._net.layers for tensor in layer.params):
+        if not all(np.isfinite(tensor).all() for layer in self._net.layers for tensor in layer.params):
             raise JobFailure(DIVERGED.format(what="Weights became NaN"))
 
     def evaluate_batch(self, images: np.ndarray, targets: np.ndarray) -> BatchResult:

@@ -51,6 +51,16 @@ def fill(tensor: Tensor, values: np.ndarray | float) -> None:
     np.asarray(tensor)[...] = values
 
 
+def clear_unused(net: Net) -> None:
+    """Set to 0 what is no number in a net that was read from a file.
+
+    EDDL leaves whatever was in the memory in the biases of convolutions that have none, and never reads them.
+    """
+    for layer in net.layers:
+        for tensor in layer.params:
+            fill(tensor, np.nan_to_num(np.array(tensor), nan=0.0, posinf=0.0, neginf=0.0))
+
+
 def draw(net: Net, generator: np.random.Generator, only: Sequence[str] = ()) -> None:
     """Draw the weights of convolutions by He et al., 2015, of dense layers by LeCun et al., 1998; biases become 0.
 
