@@ -36,19 +36,19 @@ def delete_project_and_dependents(services: Services, project_id: int) -> None:
 @with_reserve
 def delete_dataset_and_dependents(services: Services, dataset_id: int) -> None:
     """Delete a dataset, its other splits, and the weights and inferences of them; for what it raises see `_delete`."""
-    record = services.database.datasets.get(dataset_id)
-    _delete(services, f"Dataset {dataset_id}", lambda doomed: _doom_dataset(services, doomed, record))
+    datasets = services.database.datasets
+    _delete(services, f"Dataset {dataset_id}", lambda doomed: _doom_dataset(services, doomed, datasets.get(dataset_id)))
 
 
 @with_reserve
 def delete_weights_and_dependents(services: Services, weights_id: int) -> None:
     """Delete weights, those that started from them, and their inferences; for what it raises see `_delete`."""
-    record = services.database.weights.get(weights_id)
-    _delete(services, f"Weights {weights_id}", lambda doomed: _doom_weights(services, doomed, record))
+    weights = services.database.weights
+    _delete(services, f"Weights {weights_id}", lambda doomed: _doom_weights(services, doomed, weights.get(weights_id)))
 
 
 def _delete(services: Services, subject: str, collect: Callable[[_Doomed], None]) -> None:
-    """Delete all that was collected, or nothing.
+    """Delete all that was collected, or nothing; what is collected is read while nothing else begins.
 
     Raises:
         NotFound: for an id that no record has.

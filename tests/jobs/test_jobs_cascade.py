@@ -1,3 +1,6 @@
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
 import pytest
 from test_jobs_submission import dataset, give_card, projects, request_body
 
@@ -11,6 +14,7 @@ from app.jobs.checking import stop_check
 from app.jobs.dataset_versions import split_dataset
 from app.jobs.inference_start import start_inference
 from app.jobs.processes import stop
+from app.jobs.services import open_services
 from app.jobs.training_start import start_training
 
 __all__ = ["dataset", "projects", "request_body"]
@@ -81,3 +85,26 @@ def test_what_does_not_exist_is_not_found(services):
     for delete in (delete_project_and_dependents, delete_dataset_and_dependents, delete_weights_and_dependents):
         with pytest.raises(NotFound):
             delete(services, 99)
+
+
+def wait_until_waited_for(lock):
+    """Return as soon as somebody waits for the lock on this file."""
+    while f":{lock.stat().st_ino} " not in "".join(
+        line for line in Path("/proc/locks").read_text().splitlines() if "->" in line
+    ):
+        pass
+
+
+def test_a_training_that_goes_on_while_its_weights_are_to_be_deleted_keeps_them(services, family, request_body):
+    stop(services, family[2])
+    weights_id, resumed = family[0]["weight_id"], start_training(services, request_body)["process_id"]
+    database = services.database
+    with ThreadPoolExecutor(1) as other:
+        with database.holding_references():  # as who resumes does
+            deletion = other.submit(delete_weights_and_dependents, open_services(services.settings), weights_id)
+            wait_until_waited_for(database.folder / "references.lock")
+            database.weights.update(weights_id, process_id=resumed)
+
+        with pytest.raises(Conflict, match=f"used by process {resumed}"):
+            deletion.result()
+    assert database.weights.get(weights_id)["process_id"] == resumed
