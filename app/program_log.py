@@ -41,3 +41,11 @@ class ProgramLog:
             print(text, file=self._stream, flush=True)
         except OSError as error:
             self.is_broken = error.errno not in NO_ROOM  # a full disk costs lines, not the service
+            if self.is_broken:
+                self._let_go()
+
+    def _let_go(self) -> None:
+        """Have what the stream still holds go nowhere: Python would try it again at its end, and exit with 120."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._stream.fileno())
+        os.close(nowhere)

@@ -36,7 +36,8 @@ def launch(folder):
         procfile = folder / f"Procfile.{len(started)}"
         web = f"web: python -m http.server $PORT --bind 127.0.0.1 --directory {folder / 'site'}"
         procfile.write_text("\n".join(line or web for line in lines) + "\n")
-        inherited = {name: value for name, value in os.environ.items() if name not in ("REDIS_URL", "HOST")}
+        left_out = ("REDIS_URL", "HOST", "PYTHONUNBUFFERED")  # the last hides what is left in a buffer at the end
+        inherited = {name: value for name, value in os.environ.items() if name not in left_out}
         defaults = {"PORT": "0", "STORAGE_DIR": str(folder / "storage"), "STOP_GRACE_SECONDS": "1"}
         process = subprocess.Popen(
             [sys.executable, "-m", "app.cli", "serve", "--procfile", str(procfile)],

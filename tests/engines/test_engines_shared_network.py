@@ -5,6 +5,7 @@ import signal
 
 import numpy as np
 import pytest
+import torch
 
 from app.engines import get_engine
 from app.errors import JobFailure
@@ -13,6 +14,14 @@ from tests.engines.test_engines_contract import CLASSIFICATION, batch_for, chang
 TWO = {"devices": "two_cpus", "optimizer": "sgd"}
 # Batch normalisation, dropout, and feature maps of one pixel for images this small.
 EFFICIENTNET = changed(CLASSIFICATION, architecture="efficientnet_b0", input_height=32, input_width=32, channels=3)
+
+
+@pytest.fixture(autouse=True)
+def threads_as_before():
+    """Give this process its threads back: two that share the cores take half of them each, and sums depend on that."""
+    count = torch.get_num_threads()
+    yield
+    torch.set_num_threads(count)
 
 
 def built(config, **values):
