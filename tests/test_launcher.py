@@ -88,6 +88,17 @@ def command_of(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
 
 
+def descendant(pid: int, words: str) -> int:
+    """Wait for the descendant with these words in its command line, which is empty for a moment while it is replaced."""
+    deadline = time.monotonic() + 15
+    while time.monotonic() < deadline:
+        for found in descendants(pid):
+            if words in command_of(found):
+                return found
+        time.sleep(0.01)
+    raise AssertionError(f"no {words}")
+
+
 def wait_until_gone(pids: list[int], seconds: float = 15) -> None:
     deadline = time.monotonic() + seconds
     while remaining := [pid for pid in pids if is_alive(pid)]:
@@ -163,8 +174,7 @@ def test_a_program_that_is_killed_while_the_others_still_start_is_started_again_
     process = launch(REDIS, late_web, f"sleeper: {SLEEPER}")
     for _ in range(6):
         read_until(process, "sleeper | up")
-        (sleeper,) = (pid for pid in descendants(process.pid) if "sleep 600" in command_of(pid))
-        os.kill(sleeper, signal.SIGKILL)
+        os.kill(descendant(process.pid, "sleep 600"), signal.SIGKILL)
         read_until(process, "sleeper was ended by SIGKILL; it is started again")
     gate.touch()
 
