@@ -89,7 +89,7 @@ def command_of(pid: int) -> str:
 
 
 def descendant(pid: int, words: str) -> int:
-    """Wait for the descendant with these words in its command line, which is empty for a moment while it is replaced."""
+    """Wait for the descendant with these words in its command line, empty while it is replaced."""
     deadline = time.monotonic() + 15
     while time.monotonic() < deadline:
         for found in descendants(pid):
