@@ -9,6 +9,7 @@ from onnx import ModelProto
 from pyeddl import eddl
 from pyeddl._core import Net
 
+from app.engines.eddl_engine.losses import is_independent
 from app.errors import JobFailure
 from app.training.config import TrainingConfig
 
@@ -73,8 +74,6 @@ def _with_other_head(net: Net, config: TrainingConfig) -> Net:
 
 def activation(layer, config: TrainingConfig):
     """Append what makes probabilities of logits."""
-    from app.engines.eddl_engine.losses import is_independent
-
     if is_independent(config):
         return eddl.Sigmoid(layer, name="activation")
     return eddl.Softmax(layer, 1, name="activation")
