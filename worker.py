@@ -1,11 +1,11 @@
 """Start a worker for the queues that are given: `python worker.py training`, `python worker.py inference`."""
 
-import os
 import sys
 
-# Idle OpenMP threads that spin for long slow a busy box 4 to 10 times; libgomp reads this when torch is imported.
-if "OMP_WAIT_POLICY" not in os.environ:
-    os.environ |= {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "3000")}
+from app.jobs import worker_environment
+
+if __name__ == "__main__":
+    worker_environment.ensure()  # before the imports below load what reads it
 
 from app.errors import ToolkitError
 from app.jobs.workers import run_worker

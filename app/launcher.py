@@ -101,11 +101,7 @@ def arrange(programs: Sequence[Program], settings: Settings) -> list[Stage]:
 
 def program_environment(settings: Settings, environment: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of the programs: ours, with this Python first on PATH and every path absolute."""
-    # Idle OpenMP threads that spin for long make busy machines 4 to 10 times slower; a moment costs them nothing, and
-    # saves a tenth of a step on idle ones.
-    waiting = {} if "OMP_WAIT_POLICY" in environment else {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "3000"}
     return {
-        **waiting,
         **environment,
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", os.defpath)]),
         "PYTHONUNBUFFERED": "1",

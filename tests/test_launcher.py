@@ -343,12 +343,9 @@ def test_the_documentation_url_opens_in_a_browser(host, url):
 def test_programs_find_this_python_first_and_the_users_choices_are_kept(tmp_path):
     settings = Settings(storage_dir=tmp_path, port=1234)
 
-    environment = program_environment(settings, {"PATH": "/bin", "OMP_WAIT_POLICY": "active", "REDIS_URL": "redis://x"})
+    environment = program_environment(settings, {"PATH": "/bin", "REDIS_URL": "redis://x"})
 
     assert environment["PATH"] == f"{Path(sys.executable).parent}{os.pathsep}/bin"
-    assert environment["OMP_WAIT_POLICY"] == "active" and "GOMP_SPINCOUNT" not in environment
     assert environment["REDIS_URL"] == "redis://x"
     assert Settings.from_environment(environment).storage_dir == tmp_path
     assert environment["PORT"] == "1234"
-    environment = program_environment(settings, {})
-    assert (environment["OMP_WAIT_POLICY"], environment["GOMP_SPINCOUNT"]) == ("passive", "3000")

@@ -113,3 +113,26 @@ def test_layers_that_join_later_learn_as_in_plain_steps(optimizer):
 
     for one, same in zip(module.parameters(), other.parameters(), strict=True):
         torch.testing.assert_close(one, same, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("optimizer", PLAIN)
+def test_plain_steps_go_on_from_a_checkpoint_of_another_order_in_memory(optimizer):
+    module = convolution().to(memory_format=torch.channels_last)
+    fused = optimisation(module, optimizer)
+    fused.add_gradient(objective(module, 1))
+    fused.step()
+
+    other = copy.deepcopy(module)
+    plain = PLAIN[optimizer](other.parameters())
+    plain.load_state_dict(copy.deepcopy(fused.state()["optimizer"]))
+    for group in plain.param_groups:
+        group["fused"] = False
+    for seed in (2, 3):
+        fused.add_gradient(objective(module, seed))
+        fused.step()
+        plain.zero_grad()
+        objective(other, seed).backward()
+        plain.step()
+
+    for one, same in zip(module.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(one, same, rtol=1e-4, atol=1e-5)

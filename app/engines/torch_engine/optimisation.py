@@ -1,5 +1,7 @@
 """How a network learns in PyTorch: optimizer, gradients added up over batches, loss scaling, frozen layers."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -40,8 +42,11 @@ class Optimisation:
         self._frozen_modules: list[nn.Module] = []
         build, options = OPTIMIZERS[config.optimizer]
         rates = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
-        # Fused: one pass over the memory of parameters, gradients and moments instead of ten.
-        self._optimizer = build(module.parameters(), fused=True, **rates, **options)
+        self._parameters = list(module.parameters())
+        # Fused: one pass over the memory of parameters, gradients and moments instead of ten. Flat: what is not in the
+        # usual order of dimensions would be copied first, for twice the time.
+        self._flat = [_flat(parameter.detach()) for parameter in self._parameters]
+        self._optimizer = build(self._flat, fused=True, **rates, **options)
         self._begin_momenta()
         # Gradients of float16 vanish below 6e-8 unless they are scaled; bfloat16 reaches as low as float32.
         self._scaler = torch.amp.GradScaler(device.type, enabled=half_precision == torch.float16)
@@ -83,33 +88,44 @@ class Optimisation:
     def step(self) -> None:
         """Change the parameters by the gradients that wait."""
         if self._is_shared:
-            sum_gradients(self._module.parameters())
+            sum_gradients(self._parameters)
+        for parameter, flat in zip(self._parameters, self._flat, strict=True):
+            flat.grad = None if parameter.grad is None else _flat(parameter.grad)
+            parameter.grad = None
         self._scaler.step(self._optimizer)
         self._scaler.update()
         self._optimizer.zero_grad(set_to_none=True)
 
     def state(self) -> dict:
         """Return what `restore` needs."""
+        optimizer = self._optimizer.state_dict()
         return {
-            "optimizer": self._optimizer.state_dict(),
+            "optimizer": optimizer | {"state": self._reshaped(optimizer["state"], _shaped)},
             "scaler": self._scaler.state_dict(),
-            "gradients": [parameter.grad for parameter in self._module.parameters()],
+            "gradients": [parameter.grad for parameter in self._parameters],
         }
 
     def restore(self, state: dict) -> None:
         """Go on as the one whose `state` this is, be it of a version whose steps were not fused."""
         stored = state["optimizer"]
         groups = [group | {"fused": True} for group in stored["param_groups"]]
-        self._optimizer.load_state_dict(stored | {"param_groups": groups})
+        moments = self._reshaped(stored["state"], lambda moment, parameter: _flat(_in_order_of(parameter, moment)))
+        self._optimizer.load_state_dict({"state": moments, "param_groups": groups})
         self._begin_momenta()
-        for parameter, moments in self._optimizer.state.items():
-            for name, moment in moments.items():
-                if moment is not None and moment.shape == parameter.shape:
-                    moments[name] = _in_order_of(parameter, moment)
         if self._scaler.is_enabled() and state["scaler"]:
             self._scaler.load_state_dict(state["scaler"])
-        for parameter, gradient in zip(self._module.parameters(), state["gradients"], strict=True):
+        for parameter, gradient in zip(self._parameters, state["gradients"], strict=True):
             parameter.grad = gradient if gradient is None else _in_order_of(parameter, gradient)
+
+    def _reshaped(self, state: dict, reshape: Callable[[Tensor, nn.Parameter], Tensor]) -> dict:
+        """Return an optimizer's state with every moment in another shape."""
+        return {
+            number: {
+                name: value if name == "step" or value is None else reshape(value, self._parameters[number])
+                for name, value in values.items()
+            }
+            for number, values in state.items()
+        }
 
     def _begin_momenta(self) -> None:
         """Give SGD the momenta that it has not: of nothing, which the first gradient makes its own.
@@ -119,11 +135,21 @@ class Optimisation:
         """
         if not isinstance(self._optimizer, torch.optim.SGD):
             return
-        for parameter in self._module.parameters():
-            if self._optimizer.state[parameter].get("momentum_buffer") is None:
-                self._optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter, requires_grad=False)
+        for flat in self._flat:
+            if self._optimizer.state[flat].get("momentum_buffer") is None:
+                self._optimizer.state[flat]["momentum_buffer"] = torch.zeros_like(flat)
+
+
+def _flat(tensor: Tensor) -> Tensor:
+    """Return a tensor's memory as one row."""
+    return tensor.as_strided((tensor.numel(),), (1,))
+
+
+def _shaped(flat: Tensor, parameter: nn.Parameter) -> Tensor:
+    """Return a row in the shape of the parameter whose order in memory it has."""
+    return flat.as_strided(parameter.size(), parameter.stride())
 
 
 def _in_order_of(parameter: nn.Parameter, values: Tensor) -> Tensor:
-    """Return values in a parameter's order in memory: fused steps on a CPU take it for granted."""
+    """Return values in a parameter's order in memory."""
     return torch.empty_like(parameter, requires_grad=False).copy_(values)
