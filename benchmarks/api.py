@@ -1,14 +1,15 @@
 """What the API bears while a training runs, and what that costs the training: `python benchmarks/api.py`.
 
-Clients are locust's, one request a second each, on the same machine: what they themselves compute counts too. The
-training's pace during a load is compared with its pace right before and right after. At the end, 1,000 inferences are
-queued by eight clients at once.
+Clients are locust's, one request a second each, on the same machine: what they themselves compute counts too, so that
+the table says how many of its cores they, and the web processes, had. The training's pace during a load is compared
+with its pace right before and right after. At the end, 1,000 inferences are queued by eight clients at once.
 """
 
 import argparse
 import json
 import os
 import re
+import resource
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
+import psutil
 from rich.console import Console
 from rich.table import Table
 from single_inference import trained
@@ -51,7 +53,7 @@ def main() -> None:
             "BENCH_PROCESS_IDS": process_id, "BENCH_MODEL_ID": str(model_id), "BENCH_WEIGHTS_ID": str(weights_id)
         }  # fmt: skip
         table = Table(title="one request a second from each client, while a training runs", title_justify="left")
-        for name in ("clients", "requests/s", "p50", "p99", "errors", "training's pace"):
+        for name in ("clients", "req/s", "p50", "p99", "errors", "cores of clients", "of the web", "pace"):
             table.add_column(name, justify="right")
         for count in arguments.clients:
             pace = partial(progress_in, client, process_id)
@@ -88,13 +90,29 @@ def progress_in(client: Client, process_id: str, work) -> tuple[float, object]:
 def loaded(url: str, clients: int, seconds: int, pace, asked_for: dict[str, str]) -> list[str]:
     """Return the row of a load, with the training's pace as a part of what it is without."""
     calm_before, _ = pace(partial(time.sleep, CALM_SECONDS))
+    web = [process for process in psutil.Process().children(recursive=True) if "wsgi:app" in process.cmdline()]
+    clients_before, web_before = children_seconds(), cpu_seconds(web)
     during, statistics = pace(partial(run_locust, url, clients, seconds, asked_for))
+    clients_cores, web_cores = (children_seconds() - clients_before) / seconds, (cpu_seconds(web) - web_before) / seconds
     calm_after, _ = pace(partial(time.sleep, CALM_SECONDS))
     milliseconds = np.array(statistics["milliseconds"])
     median, highest = np.percentile(milliseconds, [50, 99])
     share = during / ((calm_before + calm_after) / 2)
     rate = len(milliseconds) / seconds
-    return [f"{rate:.0f}", f"{median:.0f} ms", f"{highest:.0f} ms", str(statistics["errors"]), f"{share:.2f}"]
+    cores = f"{clients_cores:.2f}", f"{web_cores:.2f}"
+    return [f"{rate:.0f}", f"{median:.0f} ms", f"{highest:.0f} ms", str(statistics["errors"]), *cores, f"{share:.2f}"]
+
+
+def children_seconds() -> float:
+    """Return the processor time of the programs that were run and have ended, locust above all."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def cpu_seconds(processes: Sequence[psutil.Process]) -> float:
+    """Return the processor time of some running programs."""
+    times = [process.cpu_times() for process in processes]
+    return sum(each.user + each.system for each in times)
 
 
 def run_locust(url: str, clients: int, seconds: int, asked_for: dict[str, str]) -> dict:

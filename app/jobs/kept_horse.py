@@ -8,6 +8,9 @@ from contextlib import suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 
+from app.jobs.memory import return_memory
+
+IDLE_SECONDS = 1.0  # after which it keeps no memory but that of what it has loaded
 DONE = b"done"
 LEAVING = b"leaving"
 
@@ -55,6 +58,8 @@ def _serve(connection: Connection, perform: Callable[[dict], bool]) -> None:
         while True:
             # A shutdown that comes before the job listens to it waits for that moment.
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+            if not connection.poll(IDLE_SECONDS):
+                return_memory()
             order = json.loads(connection.recv_bytes())
             is_fit = perform(order)
             connection.send_bytes(DONE if is_fit else LEAVING)

@@ -20,7 +20,6 @@ from app.errors import ConfigurationError, ToolkitError
 from app.jobs import same_storage
 from app.jobs.deaths import memory_kills
 from app.jobs.kept_horse import KeptHorse
-from app.jobs.memory import return_memory
 from app.jobs.queue import FUNCTIONS, INFERENCE, QUEUE_NAMES, JobQueue, connect
 from app.jobs.recovery import Recovery
 from app.jobs.trusted_job import TrustedJob
@@ -160,9 +159,7 @@ class JobWorker(Worker):
         job = self.job_class.fetch(order["job_id"], connection=self.connection, serializer=self.serializer)
         execution = Execution(order["execution_id"], job.id, self.connection, self.name)
         self.executions = {execution.id: execution}
-        is_fit = self.perform_job(job, queue, execution)
-        return_memory()  # nobody knows when the next comes, and it may be a small one
-        return is_fit
+        return self.perform_job(job, queue, execution)
 
     def monitor_work_horse(self, job, queue, execution):
         """Wait for the work-horse; from here on a stop reaches it."""
