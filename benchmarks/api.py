@@ -93,7 +93,8 @@ def loaded(url: str, clients: int, seconds: int, pace, asked_for: dict[str, str]
     web = [process for process in psutil.Process().children(recursive=True) if "wsgi:app" in process.cmdline()]
     clients_before, web_before = children_seconds(), cpu_seconds(web)
     during, statistics = pace(partial(run_locust, url, clients, seconds, asked_for))
-    clients_cores, web_cores = (children_seconds() - clients_before) / seconds, (cpu_seconds(web) - web_before) / seconds
+    clients_cores = (children_seconds() - clients_before) / seconds
+    web_cores = (cpu_seconds(web) - web_before) / seconds
     calm_after, _ = pace(partial(time.sleep, CALM_SECONDS))
     milliseconds = np.array(statistics["milliseconds"])
     median, highest = np.percentile(milliseconds, [50, 99])

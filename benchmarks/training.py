@@ -5,9 +5,9 @@ finished, so that start-up does not count. The bare loop has its tensors in memo
 backward and the optimizer's step; it runs right before and right after, in a process of its own. The ratio is service
 over bare.
 
-The last column compares with the original toolkit's C++ engine, EDDL with ECVL. Where pyeddl and pyecvl are installed it
-trains in its own loop from the same files (`eddl_loop.py`). Elsewhere, marked with ~, it is the service's rate over that
-of the bare loop in float32, times what that loop had over EDDL on a machine where both were measured.
+The last column compares with the original toolkit's C++ engine, EDDL with ECVL. Where pyeddl and pyecvl are installed
+it trains in its own loop from the same files (`eddl_loop.py`). Elsewhere, marked with ~, it is the service's rate over
+that of the bare loop in float32, times what that loop had over EDDL on a machine where both were measured.
 """
 
 import argparse

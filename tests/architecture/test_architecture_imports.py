@@ -27,5 +27,6 @@ def test_only_the_settings_read_the_environment():
         if READING.search(path.read_text("utf-8"))
     }
 
-    # Beside the settings: two that hand the environment on to programs that they start, and the NO_COLOR convention.
-    assert readers <= {"settings.py", "launcher.py", "demo/service.py", "program_log.py"}
+    # Beside the settings: three that hand the environment on to programs that they start, and the NO_COLOR convention.
+    others = {"launcher.py", "demo/service.py", "jobs/worker_environment.py", "program_log.py"}
+    assert readers <= {"settings.py", *others}
