@@ -2,13 +2,13 @@
 
 import sys
 
-from app.jobs import worker_environment
+from app.jobs.worker import environment as worker_environment
 
 if __name__ == "__main__":
     worker_environment.ensure()  # before the imports below load what reads it
 
 from app.errors import ToolkitError
-from app.jobs.workers import run_worker
+from app.jobs.worker.workers import run_worker
 from app.settings import Settings
 
 

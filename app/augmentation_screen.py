@@ -50,8 +50,8 @@ def draw_preview(
         StorageUnavailable: if the picture cannot be written.
     """
     from app.files import write_atomically
-    from app.jobs.pixel_files import check_present
-    from app.jobs.preview_program import Fault, Order, draw
+    from app.jobs.augmentation.pixel_files import check_present
+    from app.jobs.augmentation.preview_program import Fault, Order, draw
 
     seed, count, size = numbers
     parse(text)

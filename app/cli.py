@@ -217,7 +217,7 @@ def apply_augmentation(
     sample 0 in a training with this seed and epoch, and so on.
     """
     from app.augmentation_screen import read_text
-    from app.jobs.augmented_files import apply_to_files
+    from app.jobs.augmentation.augmented_files import apply_to_files
 
     max_pixels = Settings.from_environment().max_image_pixels
     text = read_text(text_file)

@@ -21,7 +21,7 @@ from app import embedded_redis
 from app.access.exposure import refuse_exposure
 from app.access.tokens import stored_tokens
 from app.errors import ConfigurationError, Conflict, QueueUnavailable, StorageUnavailable
-from app.jobs.presence import listening_queues
+from app.jobs.processes.presence import listening_queues
 from app.jobs.queue import QUEUE_NAMES, JobQueue
 from app.pids import is_running
 from app.program_log import ProgramLog

@@ -8,7 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from app.datasets.report_table import show_problems, show_report
 from app.errors import DatasetError
-from app.jobs.file_check import check_file
+from app.jobs.datasets.file_check import check_file
 from app.settings import Settings
 
 COLUMNS = (TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn())

@@ -83,7 +83,7 @@ def draw_pictures(folder: Path) -> None:
     from sklearn.datasets import load_sample_image
 
     from app.augment.pipeline import Pipeline
-    from app.jobs.preview_sheet import class_map, preview
+    from app.jobs.augmentation.preview_sheet import class_map, preview
 
     def nuclei(kind: str) -> np.ndarray:
         names = [[CLONE / "datasets" / "nuclei" / kind / f"{tile}.png" for tile in row] for row in TILES]

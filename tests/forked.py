@@ -9,8 +9,8 @@ CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
     [
         "app.engines.torch_engine.engine",
-        "app.jobs.dataset_check",
-        "app.jobs.training",
+        "app.jobs.datasets.job",
+        "app.jobs.training.job",
         "app.datasets.probe",
         "pydicom.pixels",
         "nibabel",

@@ -3,7 +3,7 @@
 from app.api.blueprint import Blueprint
 from app.api.schemas.properties import ALLOWED_LOSS, AllowedPropertyFilterSchema, AllowedPropertySchema
 from app.api.services import services
-from app.jobs.allowed_values import allowed_rows
+from app.jobs.training.allowed_values import allowed_rows
 
 blueprint = Blueprint("allowedProperties", __name__, description="Properties that a model restricts")
 

@@ -18,7 +18,7 @@ from app.api.schemas.augmentations import (
 from app.api.services import services
 from app.augment.parser import parse
 from app.augment.signatures import OPERATIONS, Augmentation, Signature
-from app.jobs.previews import preview_augmentation as preview
+from app.jobs.augmentation.previews import preview_augmentation as preview
 
 blueprint = Blueprint("augmentations", __name__, description="The language of augmentation texts")
 

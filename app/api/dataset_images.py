@@ -5,7 +5,7 @@ from flask import Response, request, send_file
 from app.api.blueprint import Blueprint
 from app.api.schemas.dataset_images import SAMPLE, SampleQuerySchema, SampleSchema, ThumbnailQuerySchema
 from app.api.services import services
-from app.jobs import dataset_samples
+from app.jobs.datasets import samples as dataset_samples
 
 blueprint = Blueprint("dataset images", __name__, description="The samples of a dataset, with small pictures")
 

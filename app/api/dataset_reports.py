@@ -10,7 +10,7 @@ from app.api.schemas.dataset_reports import (
     ReportSchema,
 )
 from app.api.services import services
-from app.jobs import checking
+from app.jobs.datasets import checking
 
 blueprint = Blueprint("dataset reports", __name__, description="What is wrong with a dataset, and what is in it")
 

@@ -14,10 +14,10 @@ from app.api.schemas.datasets import (
 from app.api.schemas.deletion import DeletionSchema
 from app.api.schemas.tasks import TaskFilterSchema
 from app.api.services import services
-from app.jobs.cascade import delete_dataset_and_dependents
-from app.jobs.dataset_versions import split_dataset as split
-from app.jobs.deletion import delete_dataset as delete
-from app.jobs.registration import register_dataset
+from app.jobs.datasets.registration import register_dataset
+from app.jobs.datasets.versions import split_dataset as split
+from app.jobs.removal.cascade import delete_dataset_and_dependents
+from app.jobs.removal.deletion import delete_dataset as delete
 from app.repositories.selection import Selection
 
 blueprint = Blueprint("datasets", __name__, description="Described collections of images")

@@ -16,8 +16,8 @@ from app.api.schemas.inference import (
     WaitQuerySchema,
 )
 from app.api.services import services
-from app.jobs import processes
-from app.jobs.inference_start import start_inference, start_single_inference
+from app.jobs.inference.start import start_inference, start_single_inference
+from app.jobs.processes import following, outputs
 
 blueprint = Blueprint("inference", __name__, description="Predict with trained weights")
 
@@ -61,6 +61,6 @@ def infer_single(query: dict, body: dict) -> dict:
     """
     started = start_single_inference(services(), **body)
     process_id = started["process_id"]
-    if not query["wait"] or not processes.wait_for_end(services(), process_id, query["wait"]):
+    if not query["wait"] or not following.wait_for_end(services(), process_id, query["wait"]):
         return started
-    return started | with_mask_urls(processes.outputs(services(), process_id), process_id)
+    return started | with_mask_urls(outputs.outputs(services(), process_id), process_id)

@@ -4,7 +4,7 @@ from app.api.blueprint import Blueprint
 from app.api.schemas.models import FAMILY, LENET, NEW_MODEL, UNET, ModelSchema, NewModelSchema
 from app.api.schemas.tasks import TaskFilterSchema
 from app.api.services import services
-from app.jobs.model_families import add_family, delete_family
+from app.jobs.weights.model_families import add_family, delete_family
 
 blueprint = Blueprint("models", __name__, description="The models that can be trained")
 

@@ -14,7 +14,7 @@ from app.api.schemas.outputs import (
 )
 from app.api.schemas.pages import wanted_page
 from app.api.services import services
-from app.jobs import processes
+from app.jobs.processes import outputs
 
 blueprint = Blueprint("outputs", __name__, description="What inferences gave")
 
@@ -39,9 +39,9 @@ def get_output(query: dict) -> Response | tuple[dict, dict]:
     process_id = query["process_id"]
     page, page_size = wanted_page(query)
     if query["format"] == "csv":
-        table = processes.outputs_csv(services(), process_id, masks_address(process_id), page, page_size)
+        table = outputs.outputs_csv(services(), process_id, masks_address(process_id), page, page_size)
         return Response(table, mimetype="text/csv")
-    answer = processes.outputs(services(), process_id, page, page_size)
+    answer = outputs.outputs(services(), process_id, page, page_size)
     headers = blueprint.page_header(page, page_size, answer.get("count", 0)) if page and page_size else {}
     return with_mask_urls(answer, process_id), headers
 
@@ -54,7 +54,7 @@ def get_output_file(process_id: str, file_name: str) -> Response:
     It has the size of its source image. The value of a pixel is the index of its class; with up to two
     classes, 0 or 255.
     """
-    return send_file(processes.output_file(services(), process_id, file_name))
+    return send_file(outputs.output_file(services(), process_id, file_name))
 
 
 def masks_address(process_id: str) -> str:

@@ -8,8 +8,8 @@ from flask import Response, current_app, request
 
 from app.api.blueprint import Blueprint
 from app.api.services import services
-from app.jobs.process_events import Event, follow
-from app.jobs.processes import find_process
+from app.jobs.processes.events import Event, follow
+from app.jobs.processes.following import find_process
 
 blueprint = Blueprint("process events", __name__, description="Processes as they go on")
 

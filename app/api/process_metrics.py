@@ -5,8 +5,8 @@ from flask import Response, send_file
 from app.api.blueprint import Blueprint
 from app.api.schemas.process_metrics import INFERENCE_METRICS, TRAINING_METRICS, ProcessMetricsSchema
 from app.api.services import services
-from app.jobs.plots import plot
-from app.jobs.process_metrics import process_metrics
+from app.jobs.processes.metrics import process_metrics
+from app.jobs.processes.plots import plot
 
 blueprint = Blueprint("process metrics", __name__, description="What trainings and inferences measured")
 

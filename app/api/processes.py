@@ -12,8 +12,8 @@ from app.api.schemas.processes import (
     StopSchema,
 )
 from app.api.services import services
-from app.jobs import processes
-from app.jobs.retry import retry
+from app.jobs.processes import following
+from app.jobs.processes.retry import retry
 
 blueprint = Blueprint("processes", __name__, description="Trainings and inferences under way")
 
@@ -28,7 +28,7 @@ def get_status(query: dict) -> dict:
     `process_status` is `running` from the first moment, also while the process waits for a worker; `process_state`
     says more. A process that was stopped is `finished`.
     """
-    return {"result": "ok", "status": processes.status(services(), query["process_id"], query["full"])}
+    return {"result": "ok", "status": following.status(services(), query["process_id"], query["full"])}
 
 
 @blueprint.post("/stopProcess")
@@ -42,7 +42,7 @@ def stop_process(body: dict) -> dict:
     `STOP_GRACE_SECONDS`. The best and the last weights and the log are kept. Asking again while it stops is no error;
     409 for a process that has ended already.
     """
-    return {"result": processes.stop(services(), body["process_id"])}
+    return {"result": following.stop(services(), body["process_id"])}
 
 
 @blueprint.post("/processes/<process_id>/retry")

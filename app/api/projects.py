@@ -11,8 +11,8 @@ from app.api.schemas.projects import (
     ProjectSchema,
 )
 from app.api.services import services
-from app.jobs.cascade import delete_project_and_dependents
-from app.jobs.deletion import delete_project as delete
+from app.jobs.removal.cascade import delete_project_and_dependents
+from app.jobs.removal.deletion import delete_project as delete
 from app.repositories.selection import Selection
 
 blueprint = Blueprint("projects", __name__, description="What a person works on")

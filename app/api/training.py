@@ -9,8 +9,8 @@ from app.api.schemas.training import (
     TrainingStartedSchema,
 )
 from app.api.services import services
-from app.jobs.training_resume import resume_training
-from app.jobs.training_start import start_training
+from app.jobs.training.resume import resume_training
+from app.jobs.training.start import start_training
 
 blueprint = Blueprint("training", __name__, description="Train a model on a dataset")
 

@@ -20,12 +20,12 @@ from app.api.schemas.weights_upload import (
     UploadedWeightsSchema,
 )
 from app.api.services import services
-from app.jobs.cascade import delete_weights_and_dependents
-from app.jobs.deletion import delete_weights as delete
-from app.jobs.usable_weights import usable_weights
-from app.jobs.weights_detail import detailed
-from app.jobs.weights_download import onnx_file
-from app.jobs.weights_upload import upload_weights as upload
+from app.jobs.removal.cascade import delete_weights_and_dependents
+from app.jobs.removal.deletion import delete_weights as delete
+from app.jobs.weights.detail import detailed
+from app.jobs.weights.download import onnx_file
+from app.jobs.weights.upload import upload_weights as upload
+from app.jobs.weights.usable import usable_weights
 from app.repositories.selection import Selection
 
 blueprint = Blueprint("weights", __name__, description="What trainings leave")

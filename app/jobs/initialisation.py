@@ -1,11 +1,11 @@
 """What a new storage folder is filled with; a second time it changes nothing that a user edited or deleted."""
 
-from app.jobs.abandoned import take_back_half_made
+from app.jobs.datasets.registration import register_shipped
 from app.jobs.drafts import remove_abandoned
-from app.jobs.registration import register_shipped
-from app.jobs.reserve import keep_reserve
+from app.jobs.processes.abandoned import take_back_half_made
+from app.jobs.removal.reserve import keep_reserve
 from app.jobs.services import Services
-from app.jobs.usable_weights import note_files
+from app.jobs.weights.usable import note_files
 from app.repositories.seeds import seed
 
 

@@ -20,9 +20,9 @@ TRAINING = "training"
 INFERENCE = "inference"
 CHECK = "check"
 FUNCTIONS = {
-    TRAINING: "app.jobs.training.run",
-    INFERENCE: "app.jobs.inference.run",
-    CHECK: "app.jobs.dataset_check.run",
+    TRAINING: "app.jobs.training.job.run",
+    INFERENCE: "app.jobs.inference.job.run",
+    CHECK: "app.jobs.datasets.job.run",
 }
 # A check waits where the short jobs wait, not behind a training of two days.
 QUEUES = {TRAINING: ("training", "training-gpu"), INFERENCE: ("inference",), CHECK: ("inference",)}

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from app.datasets.description import Description
 from app.engines import engine_faults, why_not_installed
 from app.errors import Conflict, InvalidInput, JobFailure, NotFound
-from app.jobs.datasets import opened_lately
-from app.jobs.processes import find_process
+from app.jobs.datasets.opened import opened_lately
+from app.jobs.processes.following import find_process
 from app.jobs.services import Services
 from app.repositories.repository import Repository
 from app.training.checkpoints import read_card

@@ -11,8 +11,8 @@ from app.datasets.fetch import fetch, fetch_into
 from app.errors import Busy
 from app.jobs.client_limits import ClientLimits
 from app.jobs.queue import JobQueue
-from app.jobs.recovery import Recovery
 from app.jobs.redis_probe import RedisProbe
+from app.jobs.worker.recovery import Recovery
 from app.repositories.database import Database
 from app.runs.identity import make_identity
 from app.runs.layout import StorageLayout

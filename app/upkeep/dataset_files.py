@@ -6,7 +6,7 @@ from pathlib import Path
 
 from app.datasets.places import base_of
 from app.errors import ToolkitError
-from app.jobs.datasets import open_dataset
+from app.jobs.datasets.opened import open_dataset
 from app.repositories.database import Database
 from app.runs.layout import StorageLayout
 from app.upkeep.finding import Finding, leftover

@@ -6,7 +6,7 @@ import pytest
 from api_sandbox import ABSENT_PROCESS, assert_error
 from test_api_process_metrics import ROWS, write_rows
 
-from app.jobs.process_events import follow
+from app.jobs.processes.events import follow
 from app.runs.state import FINISHED
 from app.runs.writer import write_final_state
 

@@ -28,5 +28,5 @@ def test_only_the_settings_read_the_environment():
     }
 
     # Beside the settings: three that hand the environment on to programs that they start, and the NO_COLOR convention.
-    others = {"launcher.py", "demo/service.py", "jobs/worker_environment.py", "program_log.py"}
+    others = {"launcher.py", "demo/service.py", "jobs/worker/environment.py", "program_log.py"}
     assert readers <= {"settings.py", *others}

@@ -36,7 +36,7 @@ def test_the_web_process_loads_no_framework_and_stays_small(tmp_path):
 def test_everything_that_the_web_process_can_reach_loads_no_framework():
     script = """
 import importlib, pkgutil, sys
-import app.api, app.web, app.jobs.submission, app.jobs.processes, app.jobs.deletion
+import app.api, app.web, app.jobs.processes.submission, app.jobs.processes.following, app.jobs.removal.deletion
 for package in (app.api, app.web):
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         importlib.import_module(module.name)

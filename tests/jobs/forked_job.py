@@ -10,7 +10,7 @@ from app.settings import Settings
 
 
 def start_job(settings: Settings, module: str, process_id: str) -> BaseProcess:
-    """Run the job of a module of `app.jobs` with these settings; its process can be waited for."""
+    """Run the job of a package of `app.jobs` with these settings; its process can be waited for."""
     environment = {
         "STORAGE_DIR": str(settings.storage_dir),
         "REDIS_URL": settings.redis_url,
@@ -23,4 +23,4 @@ def start_job(settings: Settings, module: str, process_id: str) -> BaseProcess:
 
 def _run(environment, module, process_id):
     os.environ.update(environment)
-    import_module(f"app.jobs.{module}").run(process_id)
+    import_module(f"app.jobs.{module}.job").run(process_id)

@@ -5,11 +5,12 @@ import os
 import pytest
 from test_jobs_submission import dataset, give_card, projects, request_body
 
-from app.jobs import inference_start, submission
+from app.jobs.inference import start as inference_start
 from app.jobs.initialisation import initialise
-from app.jobs.processes import stop
-from app.jobs.training_resume import resume_training
-from app.jobs.training_start import start_training
+from app.jobs.processes import submission
+from app.jobs.processes.following import stop
+from app.jobs.training.resume import resume_training
+from app.jobs.training.start import start_training
 from app.runs.reader import unfinished_processes
 
 __all__ = ["dataset", "projects", "request_body"]

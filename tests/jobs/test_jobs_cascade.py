@@ -5,17 +5,17 @@ import pytest
 from test_jobs_submission import dataset, give_card, projects, request_body
 
 from app.errors import Conflict, NotFound
-from app.jobs.cascade import (
+from app.jobs.datasets.checking import stop_check
+from app.jobs.datasets.versions import split_dataset
+from app.jobs.inference.start import start_inference
+from app.jobs.processes.following import stop
+from app.jobs.removal.cascade import (
     delete_dataset_and_dependents,
     delete_project_and_dependents,
     delete_weights_and_dependents,
 )
-from app.jobs.checking import stop_check
-from app.jobs.dataset_versions import split_dataset
-from app.jobs.inference_start import start_inference
-from app.jobs.processes import stop
 from app.jobs.services import open_services
-from app.jobs.training_start import start_training
+from app.jobs.training.start import start_training
 
 __all__ = ["dataset", "projects", "request_body"]
 

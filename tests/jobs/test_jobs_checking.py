@@ -12,12 +12,13 @@ from test_jobs_submission import projects
 
 from app.errors import Conflict, InvalidInput, NotFound, QueueUnavailable
 from app.files import read_json, write_json
-from app.jobs import checking, processes
-from app.jobs.dataset_samples import samples, thumbnail
-from app.jobs.deletion import delete_dataset
+from app.jobs.datasets import checking
+from app.jobs.datasets.registration import register_dataset
+from app.jobs.datasets.samples import samples, thumbnail
+from app.jobs.processes import following, outputs
 from app.jobs.queue import CHECK, JobQueue
-from app.jobs.registration import register_dataset
-from app.jobs.training_start import start_training
+from app.jobs.removal.deletion import delete_dataset
+from app.jobs.training.start import start_training
 from app.runs.reader import read_state
 from app.runs.state import FAILED, FINISHED, STOPPED
 from app.runs.writer import RunWriter, request_stop, write_final_state
@@ -48,7 +49,7 @@ def run_job(services, module, process_id):
 
 
 def run_check(services, process_id):
-    state = run_job(services, "dataset_check", process_id)
+    state = run_job(services, "datasets", process_id)
     services.queue.withdraw(CHECK, process_id)
     return state
 
@@ -64,7 +65,7 @@ def test_registering_queues_a_check_beside_the_inferences(services, dataset):
     process_id = dataset["check_process_id"]
 
     assert services.queue.position("inference", process_id) == 1
-    status = processes.status(services, process_id, False)
+    status = following.status(services, process_id, False)
     assert (status["process_type"], status["process_status"], status["process_state"]) == ("check", "running", "queued")
     assert checking.dataset_report(services, dataset["id"]) | {"line": ""} == {
         "state": "queued",
@@ -168,7 +169,7 @@ def test_a_training_waits_for_a_check_that_is_worked_on_and_can_be_stopped(servi
 def test_a_second_check_waits_until_the_first_has_ended(services, dataset):
     with pytest.raises(Conflict, match="being checked already"):
         checking.check_again(services, dataset["id"])
-    processes.stop(services, dataset["check_process_id"])
+    following.stop(services, dataset["check_process_id"])
 
     assert checking.dataset_report(services, dataset["id"])["state"] == STOPPED
     assert checking.check_again(services, dataset["id"]) != dataset["check_process_id"]
@@ -205,7 +206,7 @@ def test_without_redis_registering_works_and_the_report_says_what_lacks(services
 
 
 def test_a_group_that_is_no_feature_fails_before_anything_is_queued(services, dataset):
-    processes.stop(services, dataset["check_process_id"])
+    following.stop(services, dataset["check_process_id"])
 
     with pytest.raises(InvalidInput, match="no feature 'scanner'"):
         checking.check_again(services, dataset["id"], "scanner")
@@ -215,14 +216,14 @@ def test_a_group_that_is_no_feature_fails_before_anything_is_queued(services, da
 def test_a_deleted_dataset_is_not_checked_any_more(services, dataset):
     delete_dataset(services, dataset["id"])
 
-    assert processes.status(services, dataset["check_process_id"], False)["process_state"] == STOPPED
+    assert following.status(services, dataset["check_process_id"], False)["process_state"] == STOPPED
     assert services.queue.position("inference", dataset["check_process_id"]) is None
     with pytest.raises(NotFound):
         checking.dataset_report(services, dataset["id"])
 
 
 def test_a_check_has_no_outputs(services, dataset):
-    assert "report" in processes.outputs(services, dataset["check_process_id"])["result"]
+    assert "report" in outputs.outputs(services, dataset["check_process_id"])["result"]
 
 
 def test_images_that_the_web_process_cannot_decode_have_pictures_after_the_check(services, data_root):

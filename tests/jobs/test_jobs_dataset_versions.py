@@ -4,9 +4,9 @@ import pytest
 from PIL import Image
 
 from app.errors import InvalidInput, NotFound
-from app.jobs.dataset_versions import split_dataset
-from app.jobs.datasets import open_dataset
-from app.jobs.registration import register_dataset
+from app.jobs.datasets.opened import open_dataset
+from app.jobs.datasets.registration import register_dataset
+from app.jobs.datasets.versions import split_dataset
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from app.errors import DatasetError, JobFailure
-from app.jobs.datasets import opened_lately
+from app.jobs.datasets.opened import opened_lately
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import signal
 import psutil
 import pytest
 
-from app.jobs.kept_horse import KeptHorse
+from app.jobs.worker.kept_horse import KeptHorse
 
 
 @pytest.fixture

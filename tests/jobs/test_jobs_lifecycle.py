@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 
-from app.jobs.lifecycle import run_job
+from app.jobs.worker.lifecycle import run_job
 from app.runs.layout import StorageLayout
 from app.runs.reader import read_state
 from app.runs.state import FINISHED, STOPPED

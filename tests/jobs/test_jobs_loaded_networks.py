@@ -3,7 +3,7 @@ import pytest
 
 from app.engines import get_engine
 from app.errors import JobFailure
-from app.jobs.loaded_networks import LoadedNetworks
+from app.jobs.inference.loaded_networks import LoadedNetworks
 from app.runs.layout import StorageLayout
 from app.training.checkpoints import save_epoch
 from app.training.config import TrainingConfig

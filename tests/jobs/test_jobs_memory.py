@@ -6,7 +6,7 @@ import sys
 PIECES = """
 import resource
 import numpy as np
-from app.jobs.memory import release_memory
+from app.jobs.worker.memory import release_memory
 
 def taken():
     pages = open("/proc/self/statm").read().split()

@@ -9,11 +9,11 @@ from test_jobs_submission import dataset, projects, request_body
 
 from app.errors import StorageUnavailable
 from app.files import write_json
-from app.jobs import processes
-from app.jobs.deaths import reason_of_death
+from app.jobs.processes import following
 from app.jobs.queue import JobQueue
-from app.jobs.recovery import Recovery
-from app.jobs.training_start import start_training
+from app.jobs.training.start import start_training
+from app.jobs.worker.deaths import reason_of_death
+from app.jobs.worker.recovery import Recovery
 from app.runs.holding import machine_id
 from app.runs.reader import read_state, unfinished_processes
 from app.runs.state import FAILED, FINISHED, QUEUED, STARTED, STOPPED, STOPPING, RunState
@@ -183,14 +183,14 @@ def test_of_many_who_find_a_dead_process_one_counts(services, process_id, run):
 def test_a_stop_needs_no_redis(services, process_id, run):
     services.queue.hangs_until = time.monotonic() + 60
 
-    assert processes.stop(services, process_id) == "Training stopped"
+    assert following.stop(services, process_id) == "Training stopped"
 
     assert read_state(run).state == STOPPED
 
 
 def test_a_stop_of_a_running_process_may_be_sent_twice(services, process_id, run):
     with RunWriter(run, run.log) as writer:
-        assert [processes.stop(services, process_id) for _ in range(2)] == ["Training stopped"] * 2
+        assert [following.stop(services, process_id) for _ in range(2)] == ["Training stopped"] * 2
         assert writer.should_stop()
         writer.close(STOPPED, "Stopped")
 
@@ -230,7 +230,7 @@ def test_files_that_nobody_understands_are_named_and_keep_no_other_process_from_
     assert services.queue.position("training", other) == 1
     assert damaged.read_bytes() == content
     with pytest.raises(StorageUnavailable, match=damaged.name):
-        processes.find_process(services, process_id)
+        following.find_process(services, process_id)
 
 
 @pytest.mark.parametrize("values", [{"state": "running"}, {"progress": "half"}, {"started_at": "noon"}, {"line": 1}])

@@ -12,12 +12,12 @@ import pytest
 
 from app.datasets.places import resolve
 from app.errors import Conflict, InvalidInput, JobFailure, TooLarge
-from app.jobs.dataset_images import fetch_images, fetched_folder
-from app.jobs.dataset_versions import split_dataset
-from app.jobs.datasets import open_dataset
-from app.jobs.deletion import delete_dataset
+from app.jobs.datasets.images import fetch_images, fetched_folder
+from app.jobs.datasets.opened import open_dataset
+from app.jobs.datasets.registration import UploadedFile, channels_of, register_dataset
+from app.jobs.datasets.versions import split_dataset
 from app.jobs.initialisation import initialise
-from app.jobs.registration import UploadedFile, channels_of, register_dataset
+from app.jobs.removal.deletion import delete_dataset
 from app.jobs.services import open_services
 from app.settings import Settings
 from app.training.remote import LocalCopies

@@ -1,7 +1,7 @@
 import pytest
 
 from app.errors import StorageFull
-from app.jobs.reserve import RESERVE_BYTES, keep_reserve, with_reserve
+from app.jobs.removal.reserve import RESERVE_BYTES, keep_reserve, with_reserve
 
 
 def test_a_deletion_that_finds_no_room_uses_the_reserve_once(services):

@@ -2,12 +2,12 @@ import pytest
 from test_jobs_submission import dataset, give_card, projects, request_body
 
 from app.errors import Conflict, InvalidInput, NotFound
-from app.jobs.checking import stop_check
-from app.jobs.deletion import delete_weights
-from app.jobs.inference_start import start_inference, start_single_inference
-from app.jobs.processes import find_process, stop
-from app.jobs.retry import retry
-from app.jobs.training_start import start_training
+from app.jobs.datasets.checking import stop_check
+from app.jobs.inference.start import start_inference, start_single_inference
+from app.jobs.processes.following import find_process, stop
+from app.jobs.processes.retry import retry
+from app.jobs.removal.deletion import delete_weights
+from app.jobs.training.start import start_training
 from app.runs.reader import read_config
 from app.runs.state import FINISHED, QUEUED
 from app.runs.writer import write_final_state

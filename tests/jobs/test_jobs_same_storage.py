@@ -21,7 +21,7 @@ import sys
 from pathlib import Path
 from app.errors import ConfigurationError
 from app.jobs.queue import connect
-from app.jobs.workers import open_worker
+from app.jobs.worker.workers import open_worker
 from app.settings import Settings
 
 settings = Settings(redis_url=sys.argv[1], storage_dir=Path(sys.argv[2]))

@@ -13,12 +13,12 @@ from redis import Redis
 from app.engines import ENGINES, why_not_installed
 from app.errors import Busy, Conflict, InvalidInput, MalformedRequest, QueueUnavailable
 from app.files import write_json
-from app.jobs.deletion import delete_weights
-from app.jobs.inference_start import start_inference, start_single_inference
-from app.jobs.processes import stop
+from app.jobs.datasets.registration import register_dataset
+from app.jobs.inference.start import start_inference, start_single_inference
+from app.jobs.processes.following import stop
 from app.jobs.queue import JobQueue
-from app.jobs.registration import register_dataset
-from app.jobs.training_start import start_training
+from app.jobs.removal.deletion import delete_weights
+from app.jobs.training.start import start_training
 from app.runs.reader import read_config, read_state
 from app.runs.state import QUEUED
 
@@ -134,7 +134,7 @@ def test_the_queue_holds_the_process_id_and_nothing_else_that_could_run(services
 
     with Redis.from_url(redis_url) as connection:
         job = connection.hgetall(f"rq:job:{answer['process_id']}")
-    assert json.loads(zlib.decompress(job[b"data"])) == ["app.jobs.training.run", None, [answer["process_id"]], {}]
+    assert json.loads(zlib.decompress(job[b"data"])) == ["app.jobs.training.job.run", None, [answer["process_id"]], {}]
     assert job[b"description"].decode().startswith("train LeNet on Set")
 
 

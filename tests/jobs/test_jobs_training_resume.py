@@ -7,11 +7,11 @@ import pytest
 from test_jobs_submission import dataset, masks, projects, properties, request_body
 
 from app.errors import Conflict, InvalidInput, NotFound, QueueUnavailable
-from app.jobs.deletion import delete_weights
-from app.jobs.processes import stop
+from app.jobs.processes.following import stop
 from app.jobs.queue import JobQueue
-from app.jobs.training_resume import resume_training
-from app.jobs.training_start import start_training
+from app.jobs.removal.deletion import delete_weights
+from app.jobs.training.resume import resume_training
+from app.jobs.training.start import start_training
 from app.runs.reader import read_config, read_state
 from app.runs.state import FINISHED, QUEUED
 from app.runs.writer import append_row, write_final_state

@@ -22,7 +22,7 @@ WORKER = """
 import sys
 from pathlib import Path
 from app.jobs.queue import connect
-from app.jobs.workers import open_worker
+from app.jobs.worker.workers import open_worker
 from app.runs.identity import make_identity
 from app.settings import Settings
 
@@ -95,8 +95,8 @@ def test_a_worker_runs_no_function_but_its_own(queue, connection, mark, work):
 def test_a_worker_calls_nothing_back(queue, connection, mark, work):
     (mark.parent / "hostile.py").write_text(f"def touch(*arguments):\n    open({str(mark)!r}, 'w')\n")
     touch = Callback("hostile.touch")
-    queue.enqueue("app.jobs.inference.run", PROCESS_ID, on_failure=touch)
-    abandoned = queue.enqueue("app.jobs.inference.run", PROCESS_ID, on_failure=touch)
+    queue.enqueue("app.jobs.inference.job.run", PROCESS_ID, on_failure=touch)
+    abandoned = queue.enqueue("app.jobs.inference.job.run", PROCESS_ID, on_failure=touch)
     connection.lrem(queue.key, 1, abandoned.id)
     abandoned.set_status(JobStatus.STARTED)
     connection.zadd(StartedJobRegistry(queue=queue).key, {f"{abandoned.id}:1": LONG_AGO})
@@ -109,7 +109,7 @@ def test_a_worker_calls_nothing_back(queue, connection, mark, work):
 
 def test_a_worker_unpickles_nothing(queue, connection, mark, work):
     for field in ("data", "result", "meta"):
-        job = queue.enqueue("app.jobs.inference.run", PROCESS_ID)
+        job = queue.enqueue("app.jobs.inference.job.run", PROCESS_ID)
         connection.hset(job.key, field, pickle.dumps(Bomb(mark)))
 
     work()

@@ -9,8 +9,8 @@ import torch
 from app.engines import get_engine
 from app.errors import JobFailure
 from app.files import read_json, write_json
-from app.jobs.weights_detail import export_report, is_exported
-from app.jobs.weights_export import _compared, export_weights, metadata
+from app.jobs.weights.detail import export_report, is_exported
+from app.jobs.weights.export import _compared, export_weights, metadata
 from app.runs.layout import WeightsFolder
 from app.training.checkpoints import save_epoch
 from app.training.config import TrainingConfig

@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
-from app.jobs.worker_environment import ALLOCATION, WAITING, completed
+from app.jobs.worker.environment import ALLOCATION, WAITING, completed
 
 PROGRAM = """
 import json, os, sys
-from app.jobs import worker_environment
+from app.jobs.worker import environment as worker_environment
 worker_environment.ensure()
 print(json.dumps([os.getpid(), sys.argv[1:], dict(os.environ)]))
 """

@@ -4,7 +4,7 @@ import pytest
 
 from app.jobs.queue import connect
 from app.jobs.redis_probe import RedisProbe
-from app.jobs.workers import FORGOTTEN_SECONDS, open_worker
+from app.jobs.worker.workers import FORGOTTEN_SECONDS, open_worker
 
 
 @pytest.fixture

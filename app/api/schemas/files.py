@@ -7,7 +7,7 @@ from flask_smorest.fields import Upload
 from werkzeug.datastructures import FileStorage
 
 from app.api.schemas.fields import NAME_CHARACTERS
-from app.jobs.registration import UploadedFile
+from app.jobs.datasets.registration import UploadedFile
 
 
 class NamedFile(Upload):

@@ -1,0 +1,1 @@
+"""What augmentation texts do to images: previews, and files of the command line."""

@@ -1,0 +1,1 @@
+"""The job of an inference, and what starts one."""

@@ -1,0 +1,1 @@
+"""What the API tells of processes, how they come to be, and how they end."""

@@ -1,0 +1,1 @@
+"""The job of a training, and what starts and resumes one."""

@@ -1,0 +1,1 @@
+"""Weights as people get and bring them: details, ONNX files, models for uploads."""

@@ -1,0 +1,131 @@
+"""What happens around every job in its work-horse: state, log, stop, and one sentence for whatever goes wrong."""
+
+import ctypes
+import os
+import platform
+import signal
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+
+from app.errors import JobFailure, RunHeld, ToolkitError
+from app.jobs.worker.deaths import MEMORY_ADVICE
+from app.runs.layout import StorageLayout
+from app.runs.reader import read_config, read_state
+from app.runs.state import FAILED, STOPPED
+from app.runs.writer import RunWriter
+from app.settings import Settings
+
+PR_SET_PDEATHSIG = 1
+
+Work = Callable[[dict, RunWriter, StorageLayout, Settings], tuple[str, str]]
+
+
+def run_job(process_id: str, work: Work) -> None:
+    """Run the work of one process and close its state, whatever happens.
+
+    Args:
+        process_id: names the run folder, whose config says everything else.
+        work: does it; returns the final state and line.
+
+    Whoever queues a job twice does no harm: one that has ended, or that another job works on, is left alone.
+
+    Raises:
+        JobFailure: with the sentence that is in the state, so that RQ too shows the job as failed.
+    """
+    _die_with_worker()
+    settings = Settings.from_environment()
+    storage = StorageLayout(settings.storage_dir)
+    run = storage.run(process_id)
+    config = read_config(run) if run else None
+    if run is None or config is None:
+        raise JobFailure(f"Process {process_id} has no run folder in {storage.runs}; do web and workers share it?")
+    if read_state(run).is_final:
+        return
+    log = storage.weights(config["weights_id"]).log if config["type"] == "training" else run.log
+    writer = RunWriter(run, log, stop_grace_seconds=settings.stop_grace_seconds)
+    writer.on_overdue_stop = partial(_end_overdue, writer, storage, config, settings)
+    signal.signal(signal.SIGTERM, lambda *_: writer.interrupt())
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # the worker held it back over the fork
+    try:
+        with writer:
+            failure = _begun(work, config, writer, storage, settings)
+    except RunHeld:
+        return
+    if failure:
+        raise JobFailure(failure)
+
+
+def _begun(work: Work, config: dict, writer: RunWriter, storage: StorageLayout, settings: Settings) -> str | None:
+    """Do the work of a run that is held now, unless it has ended or was to stop before it began."""
+    if writer.state.is_final:
+        return None
+    if writer.run.stop_request.exists():
+        writer.close(STOPPED, "Stopped while it waited for a worker")
+        return None
+    return run_work(work, config, writer, storage, settings)
+
+
+def run_work(work: Work, config: dict, writer: RunWriter, storage: StorageLayout, settings: Settings) -> str | None:
+    """Do the work and close the run; return the sentence of a failure, None for an end as planned.
+
+    A shutdown of the service is no end: the process waits in the queue again.
+    """
+    try:
+        state, line = work(config, writer, storage, settings)
+    except ToolkitError as error:
+        sentence = error.message
+    except MemoryError:
+        sentence = f"The memory of this machine is used up; {MEMORY_ADVICE[config['type']]}."
+        writer.log(traceback.format_exc())
+    except Exception as error:
+        sentence = f"The job failed unexpectedly ({type(error).__name__}); its log has the details."
+        writer.log(traceback.format_exc())
+    else:
+        if state == STOPPED:
+            _close_stopped(writer, line, settings)
+        else:
+            writer.log(line)
+            writer.close(state, line)
+        return None
+    writer.log(f"Failed: {sentence}")
+    writer.close(FAILED, f"Failed: {sentence}", sentence)
+    return sentence
+
+
+def _close_stopped(writer: RunWriter, line: str, settings: Settings) -> None:
+    """End a process that stopped because somebody asked; one that stopped for a shutdown waits in the queue again."""
+    is_asked = writer.run.stop_request.exists()
+    goes_on = writer.is_interrupted and not is_asked and settings.auto_resume_times > 0
+    line += "; it goes on by itself when the service is back" * goes_on
+    writer.log(line)
+    if goes_on:
+        writer.postpone(line)
+    else:
+        writer.close(STOPPED, line)
+
+
+def _die_with_worker() -> None:
+    """Have the kernel end this work-horse when its worker dies: RQ leaves it running, an orphan that nobody watches."""
+    if platform.system() == "Linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _end_overdue(writer: RunWriter, storage: StorageLayout, config: dict, settings: Settings) -> None:
+    """End a job that a stop request does not reach, once its grace is over."""
+    with suppress(ToolkitError):  # a full disk must not keep it alive
+        if writer.ending is None:
+            _close_stopped(writer, _reached(writer, storage, config), settings)
+        else:
+            writer.log(writer.ending[1])
+            writer.close(*writer.ending)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _reached(writer: RunWriter, storage: StorageLayout, config: dict) -> str:
+    line = f"Stopped by force, for a step took too long, after: {writer.state.line}"
+    if config["type"] != "training":
+        return line
+    has_weights = storage.weights(config["weights_id"]).has_weights()
+    return line + ("; the weights saved before are kept" if has_weights else "; no weights were saved before")

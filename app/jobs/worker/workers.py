@@ -1,0 +1,279 @@
+"""RQ workers as this service wants them: frameworks imported before the fork, work-horses that never outlive a stop."""
+
+import math
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+
+from redis import Redis
+from redis.exceptions import RedisError
+from rq import Queue, Worker
+from rq.exceptions import DeserializationError, StopRequested
+from rq.executions import Execution
+from rq.job import Job
+from rq.serializers import JSONSerializer
+
+from app.errors import ConfigurationError, ToolkitError
+from app.jobs import same_storage
+from app.jobs.queue import FUNCTIONS, INFERENCE, QUEUE_NAMES, JobQueue, connect
+from app.jobs.worker.deaths import memory_kills
+from app.jobs.worker.kept_horse import KeptHorse
+from app.jobs.worker.recovery import Recovery
+from app.jobs.worker.trusted_job import TrustedJob
+from app.runs.layout import StorageLayout
+from app.settings import Settings
+
+WAIT_FOR_REDIS_SECONDS = 30.0
+WAIT_AGAIN_SECONDS = 600.0
+SWEEP_SECONDS = 3
+# RQ waits for a job for 15 seconds less than this, and then looks around.
+WORKER_TTL_SECONDS = 15 + SWEEP_SECONDS
+# Redis counts these from the last sign of life, so that no clocks of two machines are compared.
+FORGOTTEN_SECONDS = 30
+
+STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
+
+
+class JobWorker(Worker):
+    """A forking worker that tells its work-horse of a shutdown, so that the job can save and close its state.
+
+    It says what it does in one line for each beginning and end; RQ's own account of its housekeeping is left out. While
+    it waits, and while a job runs, it looks for processes whose jobs died.
+
+    Inferences are run one after another in a work-horse that stays, so that their networks are loaded once; a crash of
+    it costs the one that ran. All other jobs have a work-horse each.
+    """
+
+    is_asked_to_stop = False
+    check_storage: Callable[[], None] | None = None
+    refusal: ConfigurationError | None = None
+    max_connection_wait_time = 2.0  # between two tries to reach Redis
+
+    def __init__(self, *arguments, recovery: Recovery, **keywords):
+        super().__init__(*arguments, **keywords)
+        self._recovery = recovery
+        self._swept_at = -math.inf
+        self._told_faults: set[str] = set()
+        self._memory_kills: int | None = None
+        self._kept_horse: KeptHorse | None = None
+        self._horse_at_work: KeptHorse | None = None
+
+    def heartbeat(self, timeout=None, pipeline=None):
+        """Say that the worker lives, and see whether all others do."""
+        if not self.is_horse:
+            self._sweep()
+            self._make_known()
+        super().heartbeat(FORGOTTEN_SECONDS, pipeline)
+
+    def _make_known(self) -> None:
+        """Register with a Redis that has forgotten this worker: its clock was set, or the worker was suspended."""
+        if self.connection.hexists(self.key, "queues"):
+            return
+        state = self.get_state()
+        self.connection.delete(self.key)
+        self.register_birth()
+        self.set_state(state)
+
+    def _sweep(self) -> None:
+        if time.monotonic() - self._swept_at < SWEEP_SECONDS:
+            return
+        faults = self._recovery.sweep()
+        for fault in faults:
+            if fault not in self._told_faults:  # one that stays is told once, not every few seconds
+                _say(fault)
+        self._told_faults = set(faults)
+        self._swept_at = time.monotonic()
+
+    def request_stop(self, signum, frame):
+        """Pass the stop on to the job, then leave as soon as it has ended."""
+        self.is_asked_to_stop = True
+        if self.horse_pid:
+            os.kill(self.horse_pid, signal.SIGTERM)
+        super().request_stop(signum, frame)
+
+    def execute_job(self, job, queue):
+        """Run a job in a work-horse, with a line before and after.
+
+        A stop is held back until there is a work-horse to be told of it: the job has left its queue, and would be lost.
+        """
+        self._make_sure_of_storage(job, queue)
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        self._memory_kills = memory_kills()
+        began = time.monotonic()
+        _say(f"begins: {job.description} [{job.id}]")
+        try:
+            super().execute_job(job, queue)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+        _say(f"ended after {time.monotonic() - began:.1f} s: {job.description} [{job.id}]")
+
+    def _make_sure_of_storage(self, job, queue):
+        """Leave, and the job to others, where the storage folder is not that of the job, or not mounted any more."""
+        try:
+            if self.check_storage:
+                self.check_storage()
+        except ConfigurationError as error:
+            self.refusal = error
+            queue.push_job_id(job.id, at_front=True)
+            queue.intermediate_queue.remove(job.id)
+            raise StopRequested from error
+
+    def fork_work_horse(self, job, queue):
+        """Give an inference to the work-horse that stays, and any other job to one of its own."""
+        if not _is_inference(job):
+            super().fork_work_horse(job, queue)
+            return
+        order = {"job_id": job.id, "queue": queue.name, "execution_id": self.execution.id}
+        if self._kept_horse is None or not self._kept_horse.begin(order):
+            self._kept_horse = KeptHorse(self._perform_order)
+            self._kept_horse.begin(order)
+        self._horse_at_work = self._kept_horse
+        self._horse_pid = self._kept_horse.pid
+
+    def wait_for_horse(self):
+        """Wait until the job has ended, be it with its work-horse or not."""
+        horse = self._horse_at_work
+        if horse is None:
+            return super().wait_for_horse()
+        status, stays = horse.wait()
+        self._horse_at_work = None
+        if not stays:
+            self._kept_horse = None
+        return horse.pid, status, None
+
+    def dismiss_horse(self) -> None:
+        """Let the work-horse go that waits for another inference."""
+        if self._kept_horse:
+            self._kept_horse.dismiss()
+            self._kept_horse = None
+
+    def _perform_order(self, order: dict) -> bool:
+        """Run a job in the work-horse that stays; one in which a job failed is replaced by a fresh one."""
+        if not self.is_horse:
+            self.setup_work_horse_signals()
+            self._is_horse = True
+        queue = next(queue for queue in self.queues if queue.name == order["queue"])
+        job = self.job_class.fetch(order["job_id"], connection=self.connection, serializer=self.serializer)
+        execution = Execution(order["execution_id"], job.id, self.connection, self.name)
+        self.executions = {execution.id: execution}
+        return self.perform_job(job, queue, execution)
+
+    def monitor_work_horse(self, job, queue, execution):
+        """Wait for the work-horse; from here on a stop reaches it."""
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+        super().monitor_work_horse(job, queue, execution)
+
+    def handle_work_horse_killed(self, job, retpid, ret_val, rusage):
+        """See to a job whose work-horse ended before it could close the run; nobody else knows why."""
+        kills = memory_kills()
+        is_for_memory = None if kills is None or self._memory_kills is None else kills > self._memory_kills
+        try:
+            self._recovery.close_dead(job.id, ret_val, is_for_memory)
+        except ToolkitError as error:  # a full disk: a later sweep tries again
+            _say(error.message)
+
+    def handle_exception(self, job, *exc_info):
+        """Say the sentence of a failed job; its log has the traceback, and that is the place for it."""
+        _say(f"failed: {job.description} [{job.id}]: {exc_info[1]}")
+
+    def maintain_heartbeats(self, job, execution):
+        """Tell Redis that the job lives; the job itself needs no Redis, and outlives one that is away."""
+        self._sweep()
+        with suppress(RedisError, OSError):
+            super().maintain_heartbeats(job, execution)
+
+
+def run_worker(names: Sequence[str], settings: Settings) -> None:
+    """Serve the queues until SIGTERM or SIGINT.
+
+    Raises:
+        ConfigurationError: for an unknown queue, a storage folder that is not that of the jobs, or when Redis does not
+            answer within half a minute.
+    """
+    unknown = [name for name in names if name not in QUEUE_NAMES]
+    if unknown or not names:
+        raise ConfigurationError(f"There is no queue {unknown or ''}; name one or more of {', '.join(QUEUE_NAMES)}.")
+    connection = connect(settings.queue_url)
+    wait_for_redis(connection, settings.shown_queue_url)
+    same_storage.check(connection, settings, same_storage.WAIT_SECONDS)
+    _preload()
+    _say(f"listening on {', '.join(names)}")
+    with suppress(StopRequested):
+        while not _work(names, connection, settings):
+            _say("Redis does not answer; waiting for it")
+            wait_for_redis(connection, settings.shown_queue_url, WAIT_AGAIN_SECONDS)
+    _say("stopped")
+
+
+def _work(names: Sequence[str], connection: Redis, settings: Settings) -> bool:
+    """Serve the queues until somebody asks to stop; return False when Redis went away."""
+    worker = open_worker(names, connection, settings)
+    try:
+        worker.work(logging_level="WARNING")
+    except (RedisError, OSError):
+        return worker.is_asked_to_stop
+    finally:
+        worker.dismiss_horse()
+    if worker.refusal:
+        raise worker.refusal
+    return worker.is_asked_to_stop
+
+
+def open_worker(names: Sequence[str], connection: Redis, settings: Settings) -> JobWorker:
+    """Return a worker that does not work yet."""
+    queues = [Queue(name, connection=connection, serializer=JSONSerializer, job_class=TrustedJob) for name in names]
+    jobs = JobQueue(settings.queue_url)
+    recovery = Recovery(StorageLayout(settings.storage_dir), jobs, settings.auto_resume_times)
+    worker = JobWorker(
+        queues,
+        connection=connection,
+        serializer=JSONSerializer,
+        job_class=TrustedJob,
+        job_monitoring_interval=SWEEP_SECONDS,
+        worker_ttl=WORKER_TTL_SECONDS,
+        recovery=recovery,
+    )
+    worker.check_storage = partial(same_storage.check, connection, settings)
+    return worker
+
+
+def _is_inference(job: Job) -> bool:
+    with suppress(DeserializationError):
+        return job.func_name == FUNCTIONS[INFERENCE]
+    return False
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def wait_for_redis(connection: Redis, url: str, seconds: float = WAIT_FOR_REDIS_SECONDS) -> None:
+    """Wait until Redis answers.
+
+    Raises:
+        ConfigurationError: if it does not in time, naming the URL as given here.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            connection.ping()
+            return
+        except (RedisError, OSError) as error:
+            if time.monotonic() > deadline:
+                raise ConfigurationError(f"Redis does not answer at {url}; start it or correct REDIS_URL.") from error
+            time.sleep(0.2)
+
+
+def _preload() -> None:
+    """Import what every job imports, and run none of it.
+
+    A forked child inherits the modules and saves the seconds of importing; but a parent that has run one parallel
+    operation leaves its children a thread pool without threads, in which they hang for ever.
+    """
+    import app.engines.torch_engine.engine
+    import app.jobs.datasets.job
+    import app.jobs.inference.job
+    import app.jobs.training.job  # noqa: F401
