@@ -9,9 +9,10 @@ from collections.abc import Mapping
 WAITING = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "3000"}
 
 # A step takes and frees the same large arrays again and again. As it is, glibc returns them to the system each time,
-# which then has to clear every page of them anew: up to a quarter of a step.
+# which then has to clear every page of them anew: up to a quarter of a step. Those over 32 MiB it should have back, for
+# they leave holes in which nothing larger finds room where memory is short.
 ALLOCATION = {
-    "GLIBC_TUNABLES": f"glibc.malloc.mmap_threshold={2**30}:glibc.malloc.trim_threshold={2**32}:glibc.malloc.hugetlb=1"
+    "GLIBC_TUNABLES": f"glibc.malloc.mmap_threshold={2**25}:glibc.malloc.trim_threshold={2**32}:glibc.malloc.hugetlb=1"
 }
 
 
