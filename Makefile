@@ -17,8 +17,8 @@ demo: install ## Train and test two networks on real images through the REST API
 serve: install ## Run the service until Ctrl-C (docs/settings.md lists PORT, STORAGE_DIR and all else)
 	@$(BIN)/dht serve
 
-test: install ## Run all tests
-	@OMP_WAIT_POLICY=passive $(BIN)/python -m pytest
+test: install ## Run all tests, two files at a time
+	@OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: install ## Check style, format, types and who imports whom
 	$(BIN)/ruff check .
