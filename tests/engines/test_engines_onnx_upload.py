@@ -1,6 +1,7 @@
 """A foreign file is understood, or refused with one sentence."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -254,3 +255,69 @@ def test_classes_that_exclude_each_other_are_not_multi_label(tmp_path, nodes):
         taken(path, Wanted("classification", is_multi_label=True))
 
     assert refused.value.errors.keys() == {"is_multi_label"}
+
+
+def planes(path, count, activation="Sigmoid"):
+    """A file that gives planes of numbers between 0 and 1."""
+    nodes = [("Conv", ["images", "w", "b"], ["logits"], {}), (activation, ["logits"], ["out"], {})]
+    return make(path, nodes, {"w": 9 * numbers(count, 3, 1, 1), "b": numbers(count)}, ["N", 3, 8, 8])
+
+
+@pytest.mark.parametrize("classes", [None, ("nothing", "organ", "tumour")])
+def test_planes_that_end_with_a_sigmoid_leave_the_background_to_pixels_that_none_has(tmp_path, classes):
+    path, images = planes(tmp_path / "net.onnx", 2), numbers(3, 3, 8, 8)
+
+    imported, network = taken(path, Wanted("segmentation", classes=classes))
+
+    given = run(path, images)
+    decided = np.where((given < 0.5).all(axis=1), 0, 1 + given.argmax(axis=1))
+    assert set(np.unique(decided)) == {0, 1, 2}
+    np.testing.assert_array_equal(network.predict_batch(images).argmax(axis=1), decided)
+    assert imported.config.classes == (classes or ("0", "1", "2"))
+    assert any("the background, which is the first class, where none reaches 0.5" in note for note in imported.notes)
+    network.export_onnx(tmp_path / "out.onnx", {})
+    exported = get_engine("torch").run_onnx(tmp_path / "out.onnx", images)
+    np.testing.assert_array_equal(exported.argmax(axis=1), decided)
+
+
+def test_planes_that_end_with_a_sigmoid_learn_other_classes(tmp_path):
+    imported, _ = taken(planes(tmp_path / "net.onnx", 2), SEGMENT)
+    config = replace(imported.config, classes=("a", "b", "c", "d", "e"))
+    network = get_engine("torch").build(config, tmp_path / "graph.onnx")
+
+    targets = np.arange(2 * 64).reshape(2, 8, 8) % 5
+    assert network.train_batch(numbers(2, 3, 8, 8), targets).probabilities.shape == (2, 5, 8, 8)
+    assert imported.last_layer == "Conv_0"
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_as_many_classes_as_planes_with_a_sigmoid_are_taken_with_a_word_about_the_background(tmp_path, count):
+    path, images = planes(tmp_path / "net.onnx", count), numbers(3, 3, 8, 8)
+
+    imported, network = taken(path, Wanted("segmentation", classes=tuple("abc"[:count])))
+
+    np.testing.assert_array_equal(network.predict_batch(images).argmax(axis=1), run(path, images).argmax(axis=1))
+    assert any("send one more name in classes" in note for note in imported.notes)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_hard_sigmoid_at_the_end_is_refused(tmp_path, count):
+    for wanted, path in [
+        (SEGMENT, planes(tmp_path / "planes.onnx", count, "HardSigmoid")),
+        (CLASSIFY, ending_in(tmp_path / "classes.onnx", ("HardSigmoid", ["logits"], ["out"], {}))),
+    ]:
+        with pytest.raises(JobFailure, match=r"ends with a HardSigmoid, .* export it without"):
+            taken(path, wanted)
+
+
+def test_the_one_output_of_two_classes_is_a_last_layer_that_learns_alone(tmp_path):
+    layers = [("Flatten", ["images"], ["flat"], {}), ("Gemm", ["flat", "v"], ["hidden"], {})]
+    nodes = [*layers, ("Gemm", ["hidden", "w", "b"], ["logits"], {}), ("Sigmoid", ["logits"], ["out"], {})]
+    weights = {"v": numbers(48, 5), "w": numbers(5, 1), "b": numbers(1)}
+    path = make(tmp_path / "net.onnx", nodes, weights, ["N", 3, 4, 4])
+
+    imported, network = taken(path, Wanted("classification", classes=("a", "b")))
+    network.freeze_encoder(is_frozen=True)
+
+    learns = {name for name, parameter in network._module.named_parameters() if parameter.requires_grad}
+    assert imported.last_layer == "Gemm_2" and learns == {"w", "b"}

@@ -121,3 +121,9 @@ def test_the_earliest_plateau_comes_when_no_epoch_is_better_than_the_first():
     config = config_for(epochs=20, lr_schedule="plateau")
     assert not is_plateau(config, earliest_reduction(config) - 1, 1, 0)
     assert is_plateau(config, earliest_reduction(config), 1, 0)
+
+
+def test_the_epochs_of_a_warm_up_are_not_counted_for_a_plateau():
+    config = config_for(epochs=20, lr_schedule="plateau", warmup_epochs=3)
+    assert not is_plateau(config, 3 + PLATEAU_EPOCHS - 1, 1, 0)
+    assert is_plateau(config, 3 + PLATEAU_EPOCHS, 1, 0)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from app.engines.torch_engine.onnx_graph import GraphIndex, name_of, opset_of, sizes_of
 from app.engines.torch_engine.onnx_import import VIEWS, as_node, constant_of, to_tensor
 from app.engines.torch_engine.onnx_ops.registry import OPERATORS
-from app.engines.torch_engine.onnx_rewrite import TWO_LOGITS
+from app.engines.torch_engine.onnx_rewrite import FIRST_LOGIT
 from app.errors import JobFailure
 
 LAYERS = ("Gemm", "Conv", "MatMul", "ConvTranspose")
@@ -78,7 +78,7 @@ def replace_head(model: ModelProto, count: int, layer: str | None = None) -> lis
     Raises:
         JobFailure: as `find_head`, or if the layer has a form that cannot be followed.
     """
-    _drop_second_logit(model)
+    model.graph.output[0].name = _own_output(model)
     head, stored = find_head(model, layer), _Stored(model)
     weight = stored.value(head.node.input[1])
     axis = _output_axis(head.node, weight)
@@ -150,7 +150,7 @@ class _Stored:
 
 
 def _last_layer(stored: _Stored) -> Head:
-    name = stored.model.graph.output[0].name
+    name = _own_output(stored.model)
     behind: list[NodeProto] = []
     while (node := stored.index.producers.get(name)) is not None:
         if node.op_type in LAYERS and node.input[1] in stored:
@@ -186,11 +186,11 @@ def _output_axis(node: NodeProto, weight: Tensor) -> int:
     return 0 if node.op_type == "Conv" or attributes.get("transB", 0) else 1
 
 
-def _drop_second_logit(model: ModelProto) -> None:
-    """Take away what made two logits of one."""
-    node = GraphIndex(model.graph).producers.get(model.graph.output[0].name)
-    if node is not None and node.output[0] == TWO_LOGITS:
-        model.graph.output[0].name = node.input[1]
+def _own_output(model: ModelProto) -> str:
+    """Return the name of the logits before the service put one more in front of them, if it has."""
+    name = model.graph.output[0].name
+    node = GraphIndex(model.graph).producers.get(name)
+    return node.input[1] if node is not None and name == FIRST_LOGIT else name
 
 
 def _biases(stored: _Stored, head: Head) -> Iterator[tuple[NodeProto, int]]:

@@ -18,14 +18,23 @@ from app.training.config import TrainingConfig
 from app.zoo.architectures import CLASSIFICATION, SEGMENTATION
 
 PREFIX = "deephealth/"
-TWO_LOGITS = f"{PREFIX}two_logits"
+FIRST_LOGIT = f"{PREFIX}two_logits"  # as it was named when there were never more
 # What may come between the last activation and the output without changing what the numbers mean.
 PASSING = ("Identity", "Cast", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Dropout")
 ACTIVATIONS = ("Softmax", "Sigmoid")
+BLUNT = (
+    "The network ends with a HardSigmoid, whose numbers are not the probabilities that a loss or a decision needs; "
+    "export it without that last operator, or with a Sigmoid in its place."
+)
 ONE_OF_SEVERAL = {
     CLASSIFICATION: "Its classes are taken to exclude each other: their probabilities are made to sum to 1.",
-    SEGMENTATION: "Each pixel gets the most probable of the classes, so that one of them has to be the background.",
+    SEGMENTATION: "Each pixel gets the most probable of the classes, so that one of them has to be the background; if "
+    "none of these planes is, send one more name in classes, that of the background, first.",
 }
+NONE_OF_THEM = (
+    "Each pixel gets the most probable of the {count} planes, and the background, which is the first class, where none "
+    "reaches 0.5."
+)
 NEAR_ONE = 1e-3
 EXCLUSIVE = (
     "is_multi_label: the probabilities of this network sum to 1, so that its classes exclude each other; leave it out."
@@ -67,12 +76,24 @@ def class_count(shape: Sequence[int]) -> int:
 
 
 def last_activation(graph: GraphProto, output: str) -> NodeProto | None:
-    """Return the Softmax or Sigmoid that an output is nothing but another form of."""
+    """Return the Softmax or Sigmoid that an output is nothing but another form of.
+
+    Raises:
+        JobFailure: for a HardSigmoid.
+    """
     producers = GraphIndex(graph).producers
     node = producers.get(output)
     while node is not None and node.op_type in PASSING:
         node = producers.get(node.input[0])
+    if node is not None and node.op_type == "HardSigmoid":
+        raise JobFailure(BLUNT)
     return node if node is not None and node.op_type in ACTIVATIONS else None
+
+
+def is_independent(graph: GraphProto, output: str) -> bool:
+    """Tell whether an output ends with a Sigmoid, so that each of its numbers is a question of its own."""
+    activation = last_activation(graph, output)
+    return activation is not None and activation.op_type == "Sigmoid"
 
 
 class _Rewriter:
@@ -83,6 +104,7 @@ class _Rewriter:
         self._image = GraphIndex(model.graph).image_input()
         self._input = self._image.name
         self._output = model.graph.output[0].name
+        self._is_independent = False
         self.done: list[str] = []
 
     def turn_input(self) -> None:
@@ -112,6 +134,7 @@ class _Rewriter:
         are_real = []
         for name in names:
             self._only_output(name)
+            self._is_independent = is_independent(self._graph, name)
             result = self._run()
             shapes[name] = tuple(result.shape[1:])
             are_real.append(result.is_floating_point())
@@ -138,8 +161,6 @@ class _Rewriter:
         if node.op_type == "Softmax" and self._config.is_multi_label:
             raise InvalidInput.at("is_multi_label", EXCLUSIVE)
         self.done.append(f"The last {node.op_type} is left to the loss and to the prediction.")
-        if node.op_type == "Sigmoid" and not self._config.is_multi_label and self._config.output_channels > 2:
-            self.done.append(ONE_OF_SEVERAL[self._config.task])
         node.op_type = "Identity"
         del node.attribute[:]
 
@@ -150,11 +171,20 @@ class _Rewriter:
             self._shape_planes(result)
         elif result.ndim != 2:
             self._after_output("Flatten", axis=1)
-        if self._config.output_channels == 2 and self._run().shape[1] == 1:
-            zeros = self._add("Sub", [self._output, self._output])
-            self._output = self._add("Concat", [zeros, self._output], TWO_LOGITS, axis=1)
-            self._only_output(self._output)
-            self.done.append("The one number for each image or pixel is taken as the logit of the second class.")
+        found, wanted = self._run().shape[1], self._config.output_channels
+        if found < wanted:
+            self._add_first_logit()
+            one = "The one number for each image or pixel is taken as the logit of the second class."
+            self.done.append(one if found == 1 else NONE_OF_THEM.format(count=found))
+        elif found > 1 and self._is_independent and not self._config.is_multi_label:
+            self.done.append(ONE_OF_SEVERAL[self._config.task])
+
+    def _add_first_logit(self) -> None:
+        """Put zeros before the logits: a Sigmoid compares with them, and the largest is what it would have chosen."""
+        first = self._add("Gather", [self._output, self._constant(np.array([0], np.int64))], axis=1)
+        zeros = self._add("Sub", [first, first])
+        self._output = self._add("Concat", [zeros, self._output], FIRST_LOGIT, axis=1)
+        self._only_output(self._output)
 
     def take_logarithm(self) -> None:
         """Make logits of what are probabilities already, computed by other operators than a Softmax."""
@@ -193,9 +223,14 @@ class _Rewriter:
         return list(shape) == [self._config.input_height, self._config.input_width]
 
     def _plane_counts(self) -> tuple[int, ...]:
-        """Return how many numbers, or planes, can become the logits: one can stand for two classes."""
+        """Return how many numbers, or planes, can become the logits.
+
+        One can stand for two classes, and planes that end with a Sigmoid can leave the background unsaid.
+        """
         config = self._config
-        return (1, 2) if config.output_channels == 2 and not config.is_multi_label else (config.output_channels,)
+        count = config.output_channels
+        is_unsaid = count == 2 or (count > 2 and self._is_independent and config.task == SEGMENTATION)
+        return (count - 1, count) if is_unsaid and not config.is_multi_label else (count,)
 
     def _shape_planes(self, result: torch.Tensor) -> None:
         config = self._config

@@ -22,7 +22,7 @@ from app.engines.torch_engine.onnx_rewrite import (
     class_count,
     free_name,
     has_channels_first,
-    last_activation,
+    is_independent,
     rewrite,
 )
 from app.errors import InvalidInput, JobFailure
@@ -130,8 +130,8 @@ def _is_multi_label(
     if wanted.is_multi_label is not None or "is_multi_label" in facts:
         said = wanted.is_multi_label if wanted.is_multi_label is not None else facts["is_multi_label"]
         return said is True, []
-    activation = last_activation(model.graph, model.graph.output[0].name)
-    if activation is None or activation.op_type != "Sigmoid" or class_count(_result_shape(model, size)) < 2:
+    is_sigmoid = is_independent(model.graph, model.graph.output[0].name)
+    if not is_sigmoid or class_count(_result_shape(model, size)) < 2:
         return False, []
     return True, [
         "The network ends with a Sigmoid for each class, so that each is decided by itself (multi-label); send "
@@ -190,6 +190,8 @@ def _numbered_classes(model: ModelProto, config: TrainingConfig) -> tuple[str, .
         planes = shape[0] if len(shape) == 3 and (shape[0] not in sides or shape[2] in sides) else shape[-1]
         planes = 1 if shape == (config.input_height, config.input_width) else planes
         count = max(planes, 1)
+        # Several planes with a Sigmoid each leave the background unsaid, which is a class beside others.
+        count += count > 1 and is_independent(model.graph, model.graph.output[0].name)
     else:
         count = class_count(shape)
         count = 2 if count == 1 and not config.is_multi_label else count
