@@ -62,6 +62,15 @@ def test_a_table_of_masks_has_the_scores_of_each(client, toolkit, inference):
     assert table.splitlines() == ["image,mask,dice_cell,hd95_cell", f"6.png,{address},0.5,"]
 
 
+def test_a_table_of_masks_has_empty_cells_for_images_that_have_none_to_compare_with(client, toolkit, inference):
+    rows = [{"image": f"{index}.png", "mask": f"{index}.png"} for index in range(3)]
+    rows[1]["scores"] = {"dice": {"cell": 0.5}, "iou": {"cell": 0.25}}
+    finish(toolkit, inference, rows)
+    header, *table = client.get(f"/backend/output?process_id={inference}&format=csv").text.splitlines()
+    assert header == "image,mask,dice_cell,iou_cell"
+    assert [line.split(",")[2:] for line in table] == [["", ""], ["0.5", "0.25"], ["", ""]]
+
+
 def test_masks_are_served_at_their_urls(client, toolkit, inference):
     run = finish(toolkit, inference, [{"image": "6.png", "mask": "0 1.png"}])
     Image.new("L", (5, 3)).save(run.outputs / "0 1.png")

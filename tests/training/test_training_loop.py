@@ -136,6 +136,23 @@ def test_the_last_step_learns_as_much_from_the_images_that_are_left(folder):
         assert (network.predict_batch(batch.images) == by_hand.predict_batch(batch.images)).all()
 
 
+def test_each_step_of_a_warm_up_is_made_at_its_own_rate(folder):
+    values = {"epochs": 2, "batch_size": 4, "optimizer": "sgd", "warmup_epochs": 1, "learning_rate": 0.1}
+    _, notes, _ = run(folder, validation=False, **values)
+    config = config_for(**values)
+    by_hand = get_engine("torch").build(config)
+
+    batches = loader_for(folder, config=config, indexes=range(7), is_shuffled=True).batches(1)
+    losses = []
+    for batch, rate in zip(batches, [0.05, 0.1], strict=True):
+        by_hand.set_learning_rate(rate)
+        losses.append(len(batch.indexes) * by_hand.train_batch(batch.images, batch.targets).loss)
+    second = loader_for(folder, config=config, indexes=range(7), is_shuffled=True).batches(2)
+    losses += [len(batch.indexes) * by_hand.train_batch(batch.images, batch.targets).loss for batch in second]
+
+    assert [scores.loss for scores in notes.scores] == [sum(losses[:2]) / 7, sum(losses[2:]) / 7]
+
+
 def test_the_progress_line_says_all_that_a_person_wants(folder):
     _, notes, _ = run(folder)
 

@@ -24,7 +24,9 @@ def half_precision(config: TrainingConfig, device: torch.device) -> torch.dtype 
     """Return the 16-bit type in which mixed precision multiplies on a device; None for float32 throughout."""
     if config.precision != "mixed":
         return None
-    return torch.bfloat16 if device.type == "cpu" or torch.cuda.is_bf16_supported() else torch.float16
+    if device.type == "cpu" or torch.cuda.is_bf16_supported(including_emulation=False):  # emulated, it gains nothing
+        return torch.bfloat16
+    return torch.float16
 
 
 def advise(config: TrainingConfig) -> list[str]:

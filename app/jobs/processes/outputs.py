@@ -56,8 +56,11 @@ def outputs_csv(
     stream = StringIO()
     writer = csv.writer(stream)
     if rows and "mask" in rows[0]:
-        writer.writerow(["image", "mask", *_flat_scores(rows[0])])
-        writer.writerows([row["image"], masks_address + row["mask"], *_flat_scores(row).values()] for row in rows)
+        columns = list(dict.fromkeys(name for row in rows for name in _flat_scores(row)))
+        writer.writerow(["image", "mask", *columns])
+        for row in rows:
+            scores = _flat_scores(row)  # none where the image has no mask of its own
+            writer.writerow([row["image"], masks_address + row["mask"], *map(scores.get, columns)])
     else:
         classes = process.config.get("classes", [])
         decide = _present_classes if process.config.get("is_multi_label") else _likeliest_class
