@@ -5,6 +5,7 @@ import json
 import pytest
 from PIL import Image
 
+from app.files import read_json, write_json
 from app.runs.state import FINISHED
 from app.runs.writer import write_final_state
 
@@ -52,6 +53,30 @@ def test_a_table_of_labelled_images_ends_with_their_labels(client, toolkit, infe
     assert table.splitlines() == [
         "image,prediction,dark,light,label", "6.png,light,0.25,0.75,dark", "7.png,dark,0.5,0.5,",
     ]  # fmt: skip
+
+
+def test_a_table_of_images_with_any_number_of_classes_names_all_that_are_decided(client, toolkit, inference):
+    run = finish(toolkit, inference, [
+        {"image": "6.png", "scores": [0.5, 0.75], "target": [0, 1]},
+        {"image": "7.png", "scores": [0.25, 0.49], "target": []},
+    ])  # fmt: skip
+    write_json(run.config, read_json(run.config) | {"is_multi_label": True})
+    table = client.get(f"/backend/output?process_id={inference}&format=csv").text
+    assert table.splitlines() == [
+        "image,prediction,dark,light,label", "6.png,dark; light,0.5,0.75,dark; light", "7.png,,0.25,0.49,",
+    ]  # fmt: skip
+
+
+def test_pages_of_a_table(client, toolkit, inference):
+    finish(toolkit, inference, [{"image": f"{index}.png", "scores": [1.0, 0.0]} for index in range(7)])
+    table = client.get(f"/backend/output?process_id={inference}&format=csv&page=2&page_size=3").text
+    assert [line.partition(",")[0] for line in table.splitlines()] == ["image", "3.png", "4.png", "5.png"]
+
+
+def test_a_table_of_an_inference_that_still_runs_has_no_rows(client, toolkit, inference):
+    toolkit.storage.run(inference).predictions.write_text(json.dumps({"image": "6.png", "scores": [1.0, 0.0]}) + "\n")
+    table = client.get(f"/backend/output?process_id={inference}&format=csv").text
+    assert table.splitlines() == ["image,prediction,dark,light"]
 
 
 def test_a_table_of_masks_has_the_scores_of_each(client, toolkit, inference):

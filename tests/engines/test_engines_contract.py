@@ -116,6 +116,23 @@ def test_evaluating_learns_nothing_and_training_does(engine, optimizer):
     assert np.abs(network.predict_batch(images) - before).max() > 0
 
 
+@pytest.mark.parametrize("architecture", ["resnet18", "efficientnet_b0"])
+def test_what_is_evaluated_or_predicted_depends_on_no_other_image_and_on_no_chance(engine, architecture):
+    config = changed(CLASSIFICATION, architecture=architecture, input_height=32, input_width=32)
+    network, (images, targets) = engine.build(config), batch_for(config)
+    network.train_batch(images, targets)
+
+    predicted = network.predict_batch(images)
+
+    one_by_one = np.concatenate([network.predict_batch(image[np.newaxis]) for image in images])
+    np.testing.assert_allclose(predicted, one_by_one, atol=1e-5)
+    network.train_batch(images, targets)
+    evaluated = network.evaluate_batch(images, targets).probabilities
+    np.testing.assert_array_equal(network.evaluate_batch(images, targets).probabilities, evaluated)
+    one_by_one = [network.evaluate_batch(images[i : i + 1], targets[i : i + 1]).probabilities for i in range(4)]
+    np.testing.assert_allclose(evaluated, np.concatenate(one_by_one), atol=1e-5)
+
+
 def test_cross_entropy_is_the_mean_negative_log_probability_of_the_targets(engine):
     network, (images, targets) = engine.build(CLASSIFICATION), batch_for(CLASSIFICATION)
 

@@ -6,9 +6,12 @@ import signal
 import numpy as np
 import pytest
 import torch
+from onnx_files import export, make, numbers
+from torch import nn
 
 from app.engines import get_engine
 from app.errors import JobFailure
+from app.training.engine import Wanted
 from tests.engines.test_engines_contract import CLASSIFICATION, batch_for, changed
 
 TWO = {"devices": "two_cpus", "optimizer": "sgd"}
@@ -62,6 +65,34 @@ def test_a_checkpoint_holds_the_random_state_of_every_process(tmp_path):
     assert weights_of(second, tmp_path / "second") == weights_of(first, tmp_path / "first")
 
 
+def uploaded(path, shape):
+    """Write a network with batch normalisation for images of this shape, in the form that the service takes."""
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 6)]
+    export(nn.Sequential(*layers, nn.BatchNorm1d(6), nn.Linear(6, 3)), path / "net.onnx", shape)
+    imported = get_engine("torch").import_onnx(path / "net.onnx", Wanted("classification"), path / "graph.onnx")
+    return changed(imported.config, learning_rate=0.01), path / "graph.onnx"
+
+
+def test_two_processes_learn_from_the_statistics_of_a_whole_batch_in_an_uploaded_network(tmp_path):
+    config, graph = uploaded(tmp_path, (1, 1, 16, 16))
+    shared, single = (
+        get_engine("torch").build(changed(config, **TWO | {"devices": devices}), graph)
+        for devices in ("two_cpus", "cpu")
+    )
+    for samples in (8, 7, 1):
+        images, targets = batch_for(config, samples)
+        ours, its = shared.train_batch(images, targets), single.train_batch(images, targets)
+        assert ours.loss == pytest.approx(its.loss, rel=1e-4)
+
+    images, _ = batch_for(config, 6)  # half of them by the running statistics of the second process
+    np.testing.assert_allclose(shared.predict_batch(images), single.predict_batch(images), atol=1e-5)
+    shared.save_checkpoint(tmp_path / "last", {})
+    resumed = get_engine("torch").build(changed(config, **TWO), graph)
+    resumed.load_checkpoint(tmp_path / "last")
+    np.testing.assert_array_equal(resumed.predict_batch(images), shared.predict_batch(images))
+
+
 def test_one_failing_process_fails_them_all_with_its_reason():
     network = built(CLASSIFICATION)
     images, targets = batch_for(CLASSIFICATION)
@@ -75,3 +106,15 @@ def test_a_killed_process_is_told():
     os.kill(network._processes.pids()[0], signal.SIGKILL)
     with pytest.raises(JobFailure, match="One of the 2 processes of this training died"):
         network.train_batch(*batch_for(CLASSIFICATION))
+
+
+def test_a_network_for_a_fixed_number_of_images_is_not_shared(tmp_path):
+    layers = [("Flatten", ["images"], ["flat"], {}), ("Gemm", ["flat", "w"], ["plain"], {})]
+    nodes = [*layers, ("Add", ["plain", "b"], ["out"], {})]
+    weights = {"w": numbers(48, 3), "b": numbers(2, 3)}  # a row for each of two images
+    path = make(tmp_path / "net.onnx", nodes, weights, [2, 3, 4, 4])
+    config = get_engine("torch").import_onnx(path, Wanted("classification"), tmp_path / "graph.onnx").config
+    network = get_engine("torch").build(changed(config, **TWO), tmp_path / "graph.onnx")
+
+    with pytest.raises(JobFailure, match=r"exactly 2 images at a time, .* choose a single device"):
+        network.train_batch(*batch_for(config, 8))

@@ -48,6 +48,14 @@ def test_overall_numbers_equal_scikit_learn(classes):
         assert summary[name] == pytest.approx(value, abs=1e-12), name
 
 
+def test_a_confidence_on_the_edge_of_two_bins_belongs_to_the_lower_one():
+    probabilities, targets = np.array([[0.6, 0.4], [0.58, 0.42]]), np.array([0, 1])  # 0.6 is nine of fifteen bins
+
+    error = summarise_classification(probabilities, targets, NAMES[:2])["expected_calibration_error"]
+
+    assert error == pytest.approx(abs(0.6 - 1 + 0.58) / 2)
+
+
 def test_the_macro_area_is_that_of_one_class_against_the_rest():
     probabilities, targets = case()
     expected = sk.roc_auc_score(targets, probabilities, multi_class="ovr", average="macro")

@@ -52,8 +52,9 @@ def test_the_rule_for_empty_masks():
     empty, full = np.zeros((8, 8), np.uint8), np.ones((8, 8), np.uint8)
     assert region_scores(empty, empty, 2) == {"dice": [1.0], "iou": [1.0], "hd95": [0.0]}
     assert region_scores(full, empty, 2) == {"dice": [0.0], "iou": [0.0], "hd95": [None]}
-    summary = summarise_segmentation([region_scores(full, empty, 2), region_scores(full, full, 2)], ["nucleus"])
-    assert summary["dice"] == 0.5
+    rows = [region_scores(full, empty, 2), *[region_scores(full, full, 2)] * 3]
+    summary = summarise_segmentation(rows, ["nucleus"])
+    assert summary["dice"] == 0.75
     assert summary["hd95"] == 0.0
     assert summary["hd95_undefined"] == {"nucleus": 1}
 

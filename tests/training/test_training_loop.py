@@ -1,10 +1,12 @@
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from test_training_loading import config_for, folder, loader_for
 
 from app.engines import get_engine
 from app.training.loop import clock, train
+from app.zoo.architectures import architecture_of
 
 __all__ = ["folder"]
 
@@ -28,9 +30,9 @@ class Notes:
         self.saves.append((replace(position), is_best, is_complete))
 
 
-def run(folder, *, validation=True, should_stop=lambda: False, **values):
+def run(folder, *, validation=True, should_stop=lambda: False, notes=None, **values):
     config = config_for(**{"epochs": 3} | values)
-    notes = Notes()
+    notes = notes or Notes()
     network = get_engine("torch").build(config)
     training = loader_for(folder, config=config, indexes=range(7), is_shuffled=True)
     held_out = loader_for(folder, config=config, indexes=range(7, 11)) if validation else None
@@ -151,6 +153,28 @@ def test_each_step_of_a_warm_up_is_made_at_its_own_rate(folder):
     losses += [len(batch.indexes) * by_hand.train_batch(batch.images, batch.targets).loss for batch in second]
 
     assert [scores.loss for scores in notes.scores] == [sum(losses[:2]) / 7, sum(losses[2:]) / 7]
+
+
+class Photographer(Notes):
+    """Keeps the parameters as they are after each epoch."""
+
+    def __init__(self):
+        super().__init__()
+        self.pictures = []
+
+    def save(self, network, position, *, is_best, is_complete):
+        self.pictures.append({name: value.clone() for name, value in network._module.named_parameters()})
+
+
+def test_the_encoder_is_frozen_for_as_many_epochs_as_said(folder):
+    _, photographs, _ = run(folder, epochs=4, freeze_epochs=2, notes=Photographer())
+
+    encoder = architecture_of("lenet").encoder
+    changed = [
+        {name.startswith(encoder) for name, value in before.items() if not value.equal(after[name])}
+        for before, after in pairwise(photographs.pictures)
+    ]
+    assert changed == [{False}, {False, True}, {False, True}]  # the second epoch, the third and the fourth
 
 
 def test_the_progress_line_says_all_that_a_person_wants(folder):

@@ -16,6 +16,10 @@ from app.errors import JobFailure
 
 MOST_CONSTANTS = 2**29
 CLOSE = 1e-4
+ONE_DEVICE = (
+    "The uploaded network computes exactly {count} images at a time, which several Devices cannot share; "
+    "choose a single device, or export the network with a free batch size."
+)
 LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul", "Einsum")
 # The inputs by which an operator takes weights. Additions and the like have them only behind a layer: what is added to
 # the images themselves, such as their mean, is preprocessing.
@@ -45,6 +49,7 @@ class GraphModule(nn.Module):
         fixed_batch: the number of images that the file was made for, None where it is free. Any number is taken: at
             once if the graph gives the same then, else in parts.
         batch: the number of images at hand.
+        is_shared: whether several processes learn from a part of each batch.
         weight_names: the name in the file of each parameter and running statistic.
         head: the parameters that learn while the others are held still.
     """
@@ -55,6 +60,7 @@ class GraphModule(nn.Module):
         image = index.image_input()
         self.fixed_batch = sizes_of(image)[0]
         self.batch = 0
+        self.is_shared = False
         self._is_batch_free: bool | None = None
         self.weight_names: dict[str, str] = {}
         self.head: frozenset[str] = frozenset()
@@ -91,6 +97,8 @@ class GraphModule(nn.Module):
 
     def _in_parts(self, images: Tensor) -> Tensor:
         """Run as many images at a time as the file was made for; the last part is filled up."""
+        if self.is_shared and self.training:  # some processes would have more parts to normalise than others
+            raise JobFailure(ONE_DEVICE.format(count=self.fixed_batch))
         size = self.fixed_batch or len(images)
         missing = -len(images) % size
         padded = torch.cat([images, images[:1].expand(missing, *images.shape[1:])]) if missing else images

@@ -38,6 +38,8 @@ class Optimisation:
         self._is_shared = is_shared
         if is_shared:
             share_normalisation(module)
+            if isinstance(module, GraphModule):
+                module.is_shared = True
         self._encoder = architecture_of(config.architecture).encoder
         self._frozen_modules: list[nn.Module] = []
         build, options = OPTIMIZERS[config.optimizer]

@@ -37,23 +37,37 @@ class SharedBatchNorm(nn.BatchNorm2d):
         """Normalise `(N, C, H, W)`."""
         if not self.training or self.running_mean is None or self.running_var is None or self.momentum is None:
             return super().forward(images)
-        features = images.float()  # sums of 16-bit numbers would be too coarse
-        values = features.numel() // features.shape[1]
-        count = _Sum.apply(features.new_tensor([values]))
-        mean = _Sum.apply(features.sum((0, 2, 3))) / count
-        centred = features - mean[:, None, None]
-        variance = _Sum.apply(centred.square().sum((0, 2, 3))) / count
-        if values == 1 and not variance.any():  # every process has the same one
-            return functional.batch_norm(
-                images, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
-            )
-        with torch.no_grad():
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(variance * count / (count - 1), self.momentum)
-            if self.num_batches_tracked is not None:
-                self.num_batches_tracked.add_(1)
-        scale = (variance + self.eps).rsqrt() * self.weight
-        return (centred * scale[:, None, None] + self.bias[:, None, None]).to(images.dtype)
+        if self.num_batches_tracked is not None:
+            self.num_batches_tracked.add_(1)
+        return shared_batch_norm(
+            images, self.running_mean, self.running_var, self.weight, self.bias, self.momentum, self.eps
+        )
+
+
+def shared_batch_norm(
+    images: Tensor,
+    running_mean: Tensor,
+    running_variance: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    momentum: float,
+    epsilon: float,
+) -> Tensor:
+    """Normalise `(N, C, ...)` by the samples of all processes, and let the running statistics `(C,)` follow them."""
+    features = images.float()  # sums of 16-bit numbers would be too coarse
+    values = features.numel() // features.shape[1]
+    axes, shape = (0, *range(2, features.ndim)), (-1, *[1] * (features.ndim - 2))
+    count = _Sum.apply(features.new_tensor([values]))
+    mean = _Sum.apply(features.sum(axes)) / count
+    centred = features - mean.reshape(shape)
+    variance = _Sum.apply(centred.square().sum(axes)) / count
+    if values == 1 and not variance.any():  # every process has the same one
+        return functional.batch_norm(images, running_mean, running_variance, weight, bias, eps=epsilon)
+    with torch.no_grad():
+        running_mean.lerp_(mean, momentum)
+        running_variance.lerp_(variance * count / (count - 1), momentum)
+    scale = (variance + epsilon).rsqrt() * weight
+    return (centred * scale.reshape(shape) + bias.reshape(shape)).to(images.dtype)
 
 
 class _Sum(torch.autograd.Function):

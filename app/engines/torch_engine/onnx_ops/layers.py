@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from app.engines.torch_engine.onnx_ops.registry import Node, Unsupported, operator
+from app.engines.torch_engine.sharing import shared_batch_norm
 
 CONVOLUTIONS = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
 TRANSPOSED = {1: functional.conv_transpose1d, 2: functional.conv_transpose2d, 3: functional.conv_transpose3d}
@@ -113,8 +114,12 @@ def batch_normalization(
         raise Unsupported("statistics for each pixel (spatial=0)")
     if node.get("training_mode", 0):
         raise Unsupported("training_mode=1; export the network after model.eval()")
-    keep, epsilon = node.get("momentum", 0.9), node.get("epsilon", 1e-5)
-    return functional.batch_norm(images, mean, variance, scale, bias, node.is_training, 1 - keep, epsilon)
+    follow, epsilon = 1 - node.get("momentum", 0.9), node.get("epsilon", 1e-5)
+    if node.is_training and node.is_shared:
+        return shared_batch_norm(images, mean, variance, scale, bias, follow, epsilon)
+    is_lone = images.numel() == images.shape[1]  # and has no deviation
+    is_learning = node.is_training and not is_lone
+    return functional.batch_norm(images, mean, variance, scale, bias, is_learning, follow, epsilon)
 
 
 @operator("InstanceNormalization")

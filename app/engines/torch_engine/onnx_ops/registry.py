@@ -41,6 +41,11 @@ class Node:
     def is_training(self) -> bool:
         return self.owner.training
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether several processes learn from a part of each batch."""
+        return bool(self.owner.is_shared)
+
     def get(self, name: str, default: Any = None) -> Any:
         """Return an attribute."""
         return self.attributes.get(name, default)
