@@ -63,6 +63,11 @@ def test_eddl_takes_the_defaults_of_its_models(architecture):
         ({"freeze_epochs": 1}, "Freeze epochs", "give 0"),
         ({"halve_batch_size": "yes"}, "Halve batch size", "give No"),
         ({"pretrained": "file"}, "Pretrained", "give None"),
+        (
+            {"validation_augmentations": "AugAdditivePoissonNoise lambda=[0,0]"},
+            "Validation augmentations",
+            "leave it out",
+        ),
     ],
 )
 def test_what_eddl_cannot_do_is_said_by_the_name_of_the_property(values, name, words):

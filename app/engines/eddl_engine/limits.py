@@ -4,6 +4,7 @@ from pathlib import PurePosixPath
 
 from app.datasets.description import Description, Sample
 from app.datasets.places import split_text
+from app.engines.eddl_engine.augmentation_text import text_fault
 from app.training.config import TrainingConfig
 from app.zoo.architectures import UPLOADED
 
@@ -35,6 +36,8 @@ def faults(config: TrainingConfig, description: Description | None = None) -> di
     }
     if config.channels not in (1, 3):
         found["dataset_id"] = f"ECVL gives images of 1 or 3 channels, and these have {config.channels}"
+    for split in ("training", "validation", "test"):
+        found[f"{split.capitalize()} augmentations"] = text_fault(config.augmentations(split))
     sentences = {name: f"{name}: {fault}, {CHOOSE_TORCH}." for name, fault in found.items() if fault}
     unreadable = _unreadable(description) if description else None
     return sentences | ({"dataset_id": unreadable} if unreadable else {})
