@@ -1,5 +1,7 @@
 """Weights go from one engine to the other in ONNX files, where EDDL has the operators."""
 
+import itertools
+
 import numpy as np
 import pytest
 from test_engines_contract import CLASSIFICATION, SEGMENTATION, batch_for, changed
@@ -109,3 +111,19 @@ def test_operators_that_eddl_has_not_are_named_and_nothing_is_written(name, tmp_
     with pytest.raises(JobFailure, match="the operator InstanceNormalization, which EDDL does not take; choose Torch"):
         taken_in(name, SEGMENTATION, tmp_path / "model.onnx", tmp_path / "graph.onnx")
     assert not (tmp_path / "graph.onnx").exists()
+
+
+@pytest.mark.parametrize("name", EDDL)
+@pytest.mark.parametrize("classes", [COLOUR.classes, ("a", "b")], ids=["the same classes", "other classes"])
+def test_biases_that_a_network_has_not_are_zeros_in_its_weights(name, classes, tmp_path):
+    config = changed(COLOUR, architecture="resnet18")
+    exported("torch", config, tmp_path / "model.onnx")
+
+    network = taken_in(name, config, tmp_path / "model.onnx", tmp_path / "graph.onnx", classes=classes)
+    network.save_weights(tmp_path / "weights")
+
+    with np.load(tmp_path / "weights") as stored:
+        arrays = [stored[key] for key in stored.files if key.startswith("parameters:")]
+    biases = [array for before, array in itertools.pairwise(arrays) if before.ndim == 4 and array.ndim == 1]
+    assert len(biases) == 20
+    assert not any(bias.any() for bias in biases)

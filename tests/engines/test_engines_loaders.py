@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from test_engines_contract import CLASSIFICATION, SEGMENTATION, changed
+from tried_engines import engine_parameter
 
 from app.datasets.masks import MaskRule
 from app.datasets.yaml_format import read_file
@@ -132,8 +133,32 @@ def test_samples_without_labels_give_images_alone(engine, folder):
     assert all(batch.targets is None for batch in batches)
 
 
-def test_a_file_that_cannot_be_read_is_named(engine, folder):
-    (folder / "4.png").write_bytes(b"no image")
+def broken(kind, path):
+    """Write a file that a decoder takes without a word, and that is no image as it should be."""
+    image = Image.fromarray(np.arange(3 * 64 * 48, dtype=np.uint8).reshape(64, 48, 3))
+    if kind == "text":
+        path.write_bytes(b"no image")
+    elif kind == "half":
+        image.save(path, "JPEG")
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    else:
+        Image.new("RGB", (200, 100)).save(path)
 
-    with pytest.raises(JobFailure, match=r"4\.png"):
+
+@pytest.mark.parametrize("kind", ["text", "half", "too large"])
+@pytest.mark.parametrize("index", [0, 4])
+def test_a_file_that_cannot_be_read_is_named(engine, folder, index, kind):
+    broken(kind, folder / f"{index}.png")
+
+    with pytest.raises(JobFailure, match=rf"'{index}\.png"):
         list(loader_of(engine, folder, CONFIGS["classification"]).batches(1))
+
+
+@pytest.mark.parametrize("name", [engine_parameter("eddl")])
+def test_an_image_of_which_ecvl_reads_other_pixels_is_refused(name, folder):
+    turned = Image.Exif()
+    turned[0x0112] = 3  # upside down
+    Image.open(folder / "4.png").save(folder / "4.png", "WEBP", exif=turned, lossless=True)
+
+    with pytest.raises(JobFailure, match=r"ECVL reads other pixels of the image '4\.png'.*choose the engine Torch"):
+        list(loader_of(get_engine(name), folder, CONFIGS["classification"]).batches(1))

@@ -16,7 +16,7 @@ from app.engines.eddl_engine.loading import EcvlLoader
 from app.engines.eddl_engine.network import EddlNetwork
 from app.engines.eddl_engine.onnx_folding import folded
 from app.engines.eddl_engine.onnx_import import activation, check_operators, noise, read_net
-from app.engines.eddl_engine.parameters import clear_unused, draw
+from app.engines.eddl_engine.parameters import draw
 from app.errors import JobFailure
 from app.files import write_atomically
 from app.training.config import TrainingConfig
@@ -49,7 +49,6 @@ class EddlEngine:
         if graph is not None:
             net, drawn = read_net(graph, config)
             network = EddlNetwork(net, config, is_new=False)
-            clear_unused(net)
             if drawn:
                 draw(net, np.random.default_rng(config.seed), drawn)
             return network

@@ -29,6 +29,7 @@ from app.zoo.architectures import SEGMENTATION
 
 COLOURS = {1: ecvl.ColorType.GRAY, 3: ecvl.ColorType.RGB}
 MOST_PLANES = 4  # that OpenCV, and so ECVL, turns and distorts at once
+LARGEST_DIFFERENCE = 4  # in the mean, of 256 levels: decoders round otherwise, and no more than that
 
 
 class EcvlLoader:
@@ -62,6 +63,7 @@ class EcvlLoader:
         self._chances = reader.balanced_chances(indexes) if is_shuffled and config.class_weights == "sampler" else None
         self._augmentation = made_augmentation(config.augmentations(split))
         places = {index: place for place, index in enumerate(dict.fromkeys(self._indexes))}
+        self._compared: set[int] = set()
         self._samples = dict(zip(places, self._opened(list(places)), strict=True))
 
     @property
@@ -91,7 +93,7 @@ class EcvlLoader:
             file.write_text(dataset_text(paths, description.classes, labels), "utf-8")
             with self._named(indexes[0]):
                 augmentations = ecvl.DatasetAugmentations([self._augmentation])
-                # It opens the first image.
+                self._reader.decoded(indexes[0])  # ECVL opens the first image, which has to be sound
                 dataset = ecvl.DLDataset(str(file), 1, augmentations, COLOURS[self._config.channels])
         return list(dataset.samples_)
 
@@ -128,17 +130,40 @@ class EcvlLoader:
         return _array(image), np.concatenate(moved, axis=2).argmax(axis=2).astype(np.uint8)
 
     def _pass(self, index: int, seed: int, planes: ecvl.Image | None = None) -> ecvl.Image:
-        image = self._samples[index].LoadImage(ecvl.ColorType.RGB, False)
-        if self._config.channels == 1:  # ECVL cuts off what its weighted sum of the colours has behind the point
-            image = _image(cv2.cvtColor(_array(image), cv2.COLOR_RGB2GRAY)[:, :, None], ecvl.ColorType.GRAY)
+        image = self._read(index)
         ecvl.AugmentationParam.SetSeed(seed)
         self._augmentation.Apply(*((image,) if planes is None else (image, planes)))
         return image
 
+    def _read(self, index: int) -> ecvl.Image:
+        """Let ECVL read an image; the first time it is compared with what the service reads.
+
+        ECVL says nothing of a JPEG that is cut off, of orientations that it leaves out, or of a second page.
+
+        Raises:
+            JobFailure: for an image that the service does not read, or otherwise.
+        """
+        own = None if index in self._compared else self._reader.decoded(index)[0]
+        image = self._samples[index].LoadImage(ecvl.ColorType.RGB, False)
+        if self._config.channels == 1:  # ECVL cuts off what its weighted sum of the colours has behind the point
+            image = _image(cv2.cvtColor(_array(image), cv2.COLOR_RGB2GRAY)[:, :, None], ecvl.ColorType.GRAY)
+        if own is not None:
+            found = _array(image)
+            if found.shape != own.shape or np.abs(found - own.astype(np.float32)).mean() > LARGEST_DIFFERENCE:
+                raise JobFailure(
+                    f"ECVL reads other pixels of the image {self._location(index)!r} than the service; "
+                    "store it as a plain PNG file, or choose the engine Torch."
+                )
+            self._compared.add(index)
+        return image
+
+    def _location(self, index: int) -> str:
+        return self._reader.description.samples[index].location[0]
+
     @contextmanager
     def _named(self, index: int) -> Iterator[None]:
         """Have what ECVL complains of name the image as the dataset's owner does."""
-        location = self._reader.description.samples[index].location[0]
+        location = self._location(index)
         try:
             yield
         except (RuntimeError, ValueError) as error:

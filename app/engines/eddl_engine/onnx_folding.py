@@ -28,6 +28,8 @@ def folded(model: ModelProto) -> ModelProto:
     for node in single.graph.node:
         if node.op_type == "Resize":
             _as_upsample(single, node)
+    for place, node in enumerate(single.graph.node):
+        node.name = f"{node.op_type.lower()}{place}"  # what EDDL calls the layer: others it would change, or make up
     del single.graph.value_info[:]
     return single
 

@@ -10,6 +10,7 @@ from pyeddl import eddl
 from pyeddl._core import Net
 
 from app.engines.eddl_engine.losses import is_independent
+from app.engines.eddl_engine.parameters import clear_unread
 from app.errors import JobFailure
 from app.training.config import TrainingConfig
 
@@ -22,6 +23,7 @@ OPERATORS = frozenset([
     "Softplus", "Sqrt", "Squeeze", "Sub", "Sum", "Tanh", "Transpose", "Unsqueeze", "Upsample",
 ])
 # fmt: on
+CONVOLUTIONS = ("Conv", "ConvTranspose")
 HEAD = "head_of_these_classes"
 
 
@@ -45,11 +47,13 @@ def read_net(path: Path, config: TrainingConfig) -> tuple[Net, Sequence[str]]:
     Raises:
         JobFailure: when EDDL does not take it, or has nothing to replace in it.
     """
-    check_operators(onnx.load(path))
+    model = onnx.load(path)
+    check_operators(model)
     try:
         net = eddl.import_net_from_onnx_file(str(path))
     except RuntimeError as error:
         raise JobFailure(f"EDDL does not take the network: {error}") from error
+    clear_unread(net, {node.name for node in model.graph.node if node.op_type in CONVOLUTIONS and len(node.input) < 3})
     if tuple(net.lin[0].input.shape[1:]) != (config.channels, config.input_height, config.input_width):
         shape = " x ".join(map(str, net.lin[0].input.shape[1:]))
         raise JobFailure(f"The network takes images of {shape} (channels x height x width); give it that size.")

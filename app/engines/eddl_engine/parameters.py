@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -51,14 +51,18 @@ def fill(tensor: Tensor, values: np.ndarray | float) -> None:
     np.asarray(tensor)[...] = values
 
 
-def clear_unused(net: Net) -> None:
-    """Set to 0 what is no number in a net that was read from a file.
+def clear_unread(net: Net, layers: Collection[str]) -> None:
+    """Set the biases of convolutions that have none to 0: EDDL leaves whatever was in the memory there.
 
-    EDDL leaves whatever was in the memory in the biases of convolutions that have none, and never reads them.
+    It never reads them, but files of weights should hold what was learned and nothing else.
+
+    Args:
+        net: as it was read from a file.
+        layers: those without a bias.
     """
     for layer in net.layers:
-        for tensor in layer.params:
-            fill(tensor, np.nan_to_num(np.array(tensor), nan=0.0, posinf=0.0, neginf=0.0))
+        if layer.name in layers:
+            fill(layer.params[1], 0)
 
 
 def draw(net: Net, generator: np.random.Generator, only: Sequence[str] = ()) -> None:
