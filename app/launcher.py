@@ -20,6 +20,7 @@ from honcho.environ import parse_procfile
 from app import embedded_redis
 from app.access.exposure import refuse_exposure
 from app.access.tokens import stored_tokens
+from app.engines import why_not_installed
 from app.errors import ConfigurationError, Conflict, QueueUnavailable, StorageUnavailable
 from app.jobs.processes.presence import listening_queues
 from app.jobs.queue import QUEUE_NAMES, JobQueue
@@ -63,6 +64,8 @@ def serve(settings: Settings, procfile: Path) -> None:
             kept_open=(lock,),
         )
         log.say(f"Starting {', '.join(program.name for program in programs)}; the files are in {settings.storage_dir}")
+        if reason := why_not_installed(settings.engine):
+            log.say(f"Note: ENGINE={settings.engine}, so that trainings are refused unless their Engine is another. {reason}")
         supervisor.run(
             on_ready=lambda: log.say(f"Ready; Ctrl-C stops it. API documentation: {documentation_url(settings)}")
         )

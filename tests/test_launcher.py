@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from app.engines import why_not_installed
 from app.errors import ConfigurationError
 from app.launcher import documentation_url, free_port, program_environment, read_procfile
 from app.settings import CLONE_FOLDER, Settings
@@ -119,6 +120,12 @@ def test_starts_everything_and_says_last_where_the_documentation_is(launch):
 
     assert re.search(r"API documentation: http://127\.0\.0\.1:\d+/backend/docs$", lines[-1].rstrip())
     assert any(re.match(r"\d\d:\d\d:\d\d sleeper \| up$", line.rstrip()) for line in lines), lines
+
+
+def test_an_engine_of_the_settings_that_is_not_installed_is_told(launch):
+    lines = read_until(launch(REDIS, WEB, ENGINE="eddl"), "Ready")
+
+    assert any("Note: ENGINE=eddl" in line for line in lines) == (why_not_installed("eddl") is not None)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

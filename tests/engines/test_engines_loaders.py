@@ -115,8 +115,9 @@ def test_what_is_drawn_depends_on_seed_epoch_and_sample_alone(engine, folder, na
     assert all(any((other[index][0] != whole[index][0]).any() for index in whole) for other in others)
 
 
-def test_the_order_of_an_epoch_is_that_of_every_engine(engine, folder):
-    config = CONFIGS["classification"]
+@pytest.mark.parametrize("class_weights", ["none", "sampler"])
+def test_the_order_of_an_epoch_is_that_of_every_engine(engine, folder, class_weights):
+    config = changed(CONFIGS["classification"], class_weights=class_weights)
 
     orders = [
         [batch.indexes for batch in loader_of(each, folder, config, is_shuffled=True).batches(3)]
@@ -124,6 +125,7 @@ def test_the_order_of_an_epoch_is_that_of_every_engine(engine, folder):
     ]
 
     assert orders[0] == orders[1]
+    assert (len({index for batch in orders[0] for index in batch}) == 7) == (class_weights == "none")
 
 
 def test_samples_without_labels_give_images_alone(engine, folder):

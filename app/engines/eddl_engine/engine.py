@@ -76,7 +76,8 @@ class EddlEngine:
 
     def import_onnx(self, path: Path, wanted: Wanted, graph: Path) -> Imported:
         """Take a file of the service from another engine: it gives probabilities of 0..1 images as they are."""
-        config, images = _config(wanted), noise(_config(wanted))
+        config = _config(wanted)
+        images = noise(config)
         model = folded(onnx.load(path))
         check_operators(model)
         with TemporaryDirectory(prefix="dht-eddl-") as folder:

@@ -52,7 +52,7 @@ def read_net(path: Path, config: TrainingConfig) -> tuple[Net, Sequence[str]]:
     try:
         net = eddl.import_net_from_onnx_file(str(path))
     except RuntimeError as error:
-        raise JobFailure(f"EDDL does not take the network: {error}") from error
+        raise JobFailure(f"EDDL does not take the network ({error}); choose the engine Torch.") from error
     clear_unread(net, {node.name for node in model.graph.node if node.op_type in CONVOLUTIONS and len(node.input) < 3})
     if tuple(net.lin[0].input.shape[1:]) != (config.channels, config.input_height, config.input_width):
         shape = " x ".join(map(str, net.lin[0].input.shape[1:]))
