@@ -65,7 +65,7 @@ def serve(settings: Settings, procfile: Path) -> None:
         )
         log.say(f"Starting {', '.join(program.name for program in programs)}; the files are in {settings.storage_dir}")
         if reason := why_not_installed(settings.engine):
-            log.say(f"Note: ENGINE={settings.engine}, so that trainings are refused unless their Engine is another. {reason}")
+            log.say(f"Note: ENGINE={settings.engine}, and trainings by it are refused. {reason}")
         supervisor.run(
             on_ready=lambda: log.say(f"Ready; Ctrl-C stops it. API documentation: {documentation_url(settings)}")
         )
