@@ -27,6 +27,7 @@ def check_choices(config: TrainingConfig, description: Description, *, is_fine_t
             "Freeze epochs": _freeze_fault(config, is_fine_tuning=is_fine_tuning),
             "Early stopping patience": _patience_fault(config, description),
             "Class weights": _class_weights_fault(config, description),
+            "Metric": _metric_fault(config, description),
             "Halve batch size": _halving_fault(config),
         }.items()
         if fault
@@ -100,6 +101,19 @@ def _patience_fault(config: TrainingConfig, description: Description) -> str | N
             f"plateau, which takes {PLATEAU_EPOCHS}; give more, or another LR schedule."
         )
     return None
+
+
+def _metric_fault(config: TrainingConfig, description: Description) -> str | None:
+    if config.metric != "auc" or config.keep_best_by != "metric":
+        return None
+    split = "validation" if description.has_labels("validation") else "training"
+    images = len(description.split(split))
+    if any(0 < count < images for count in description.class_counts(split)):
+        return None
+    return (
+        f"an AUC compares images of a class with others, and those of the {split} split all have the same classes, so "
+        "that no epoch would be the best; add others to the split, or choose another metric, or give Keep best by Loss."
+    )
 
 
 def _halving_fault(config: TrainingConfig) -> str | None:

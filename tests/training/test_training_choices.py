@@ -49,6 +49,16 @@ def test_patience_needs_a_validation_split():
     assert "no labelled validation split" in refusal(described(validation=()), early_stopping_patience=3)
 
 
+@pytest.mark.parametrize(
+    ("values", "split"), [({}, "validation"), ({"validation": (), "training": range(3)}, "training")]
+)
+def test_an_area_under_the_curve_needs_images_of_several_classes_to_judge_by(values, split):
+    assert f"those of the {split} split all have the same classes" in refusal(described(**values), metric="auc")
+
+    check_choices(config_for(metric="auc", keep_best_by="loss"), described(**values), is_fine_tuning=False)
+    check_choices(config_for(metric="auc"), described(validation=(2, 5)), is_fine_tuning=False)
+
+
 def test_class_weights_are_for_single_classes_of_images():
     masks = described(masks=True)
     assert "weights are for the classes of images" in refusal(masks, task="segmentation", class_weights="balanced")
