@@ -94,6 +94,31 @@ def test_what_torch_has_trained_eddl_computes_alike_and_trains_on(name, config, 
 
 
 @pytest.mark.parametrize("name", EDDL)
+@pytest.mark.parametrize(
+    ("loss", "is_multi_label"),
+    [
+        ("cross_entropy", False),
+        ("soft_cross_entropy", False),
+        ("mean_squared_error", False),
+        ("binary_cross_entropy", True),
+        ("mean_squared_error", True),
+    ],
+)
+def test_from_the_same_weights_a_step_leads_to_the_same_in_both_engines(name, loss, is_multi_label, tmp_path):
+    config = changed(CLASSIFICATION, loss=loss, is_multi_label=is_multi_label, optimizer="sgd", learning_rate=0.01)
+    exported(name, config, tmp_path / "model.onnx")
+    images, targets = batch_of(config)
+
+    networks = [taken_in(each, config, tmp_path / "model.onnx", tmp_path / each) for each in (name, "torch")]
+    losses = [network.train_batch(images, targets).loss for network in networks]
+    own, other = (network.evaluate_batch(images, targets) for network in networks)
+
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    assert own.loss < losses[0] * 0.999
+    np.testing.assert_allclose(own.probabilities, other.probabilities, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", EDDL)
 def test_other_classes_get_a_new_last_layer_in_eddl(name, tmp_path):
     exported("torch", CLASSIFICATION, tmp_path / "model.onnx")
 

@@ -1,5 +1,6 @@
 """The contract of `app.training.engine`, run for every engine that is installed (`conftest.py`)."""
 
+import itertools
 import resource
 from contextlib import contextmanager
 
@@ -131,6 +132,18 @@ def test_what_is_evaluated_or_predicted_depends_on_no_other_image_and_on_no_chan
     np.testing.assert_array_equal(network.evaluate_batch(images, targets).probabilities, evaluated)
     one_by_one = [network.evaluate_batch(images[i : i + 1], targets[i : i + 1]).probabilities for i in range(4)]
     np.testing.assert_allclose(evaluated, np.concatenate(one_by_one), atol=1e-5)
+
+
+def test_sgd_has_a_momentum(engine):
+    network, (images, targets) = engine.build(changed(CLASSIFICATION, optimizer="sgd")), batch_for(CLASSIFICATION)
+    predictions = [network.predict_batch(images)]
+
+    for _ in range(2):
+        network.train_batch(images, targets)
+        predictions.append(network.predict_batch(images))
+
+    first, second = (np.abs(after - before).max() for before, after in itertools.pairwise(predictions))
+    assert second / first == pytest.approx(1 + 0.9, rel=0.1)
 
 
 def test_cross_entropy_is_the_mean_negative_log_probability_of_the_targets(engine):
