@@ -152,3 +152,11 @@ def test_biases_that_a_network_has_not_are_zeros_in_its_weights(name, classes, t
     biases = [array for before, array in itertools.pairwise(arrays) if before.ndim == 4 and array.ndim == 1]
     assert len(biases) == 20
     assert not any(bias.any() for bias in biases)
+
+
+@pytest.mark.parametrize("name", EDDL)
+def test_a_network_of_another_size_is_refused_with_its_own(name, tmp_path):
+    exported("torch", CLASSIFICATION, tmp_path / "model.onnx")
+
+    with pytest.raises(JobFailure, match="takes images of 1 x 12 x 16"):
+        taken_in(name, CLASSIFICATION, tmp_path / "model.onnx", tmp_path / "graph.onnx", input_height=20)

@@ -63,6 +63,7 @@ def test_eddl_takes_the_defaults_of_its_models(architecture):
         ({"freeze_epochs": 1}, "Freeze epochs", "give 0"),
         ({"halve_batch_size": "yes"}, "Halve batch size", "give No"),
         ({"pretrained": "file"}, "Pretrained", "give None"),
+        ({"channels": 5}, "dataset_id", "1 or 3 channels"),
         (
             {"validation_augmentations": "AugAdditivePoissonNoise lambda=[0,0]"},
             "Validation augmentations",

@@ -164,3 +164,11 @@ def test_an_image_of_which_ecvl_reads_other_pixels_is_refused(name, folder):
 
     with pytest.raises(JobFailure, match=r"ECVL reads other pixels of the image '4\.png'.*choose the engine Torch"):
         list(loader_of(get_engine(name), folder, CONFIGS["classification"]).batches(1))
+
+
+@pytest.mark.parametrize("name", [engine_parameter("eddl")])
+def test_a_text_that_ecvl_cannot_apply_to_an_image_names_it(name, folder):
+    config = changed(CONFIGS["classification"], training_augmentations="AugCenterCrop size=(500,500)")
+
+    with pytest.raises(JobFailure, match=r"'0\.png', or apply .*: Start of crop .*limits\.$"):
+        list(loader_of(get_engine(name), folder, config).batches(1))

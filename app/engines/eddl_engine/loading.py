@@ -19,7 +19,6 @@ from pyecvl import ecvl
 from app.augment.parser import parse, to_text
 from app.augment.randomness import sample_generator
 from app.augment.signatures import ONE_OF, SEQUENTIAL, Augmentation
-from app.datasets.places import as_described
 from app.engines.eddl_engine.augmentation_text import ecvl_text, has_unheeded_chance
 from app.engines.eddl_engine.dataset_file import dataset_text
 from app.errors import JobFailure
@@ -167,7 +166,7 @@ class EcvlLoader:
         try:
             yield
         except (RuntimeError, ValueError) as error:
-            reason = as_described(str(error).removeprefix("[Error]:").strip(), self._reader.path(location), location)
+            reason = str(error).removeprefix("[Error]:").strip().rstrip(".")
             raise JobFailure(
                 f"ECVL cannot read the image {location!r}, or apply the {self._split} augmentations to it: {reason}."
             ) from error
