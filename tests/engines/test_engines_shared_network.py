@@ -65,6 +65,13 @@ def test_a_checkpoint_holds_the_random_state_of_every_process(tmp_path):
     assert weights_of(second, tmp_path / "second") == weights_of(first, tmp_path / "first")
 
 
+def test_dropout_leaves_out_other_places_in_every_process(tmp_path):
+    built(EFFICIENTNET).save_checkpoint(tmp_path / "fresh", {})
+
+    fresh = torch.load(tmp_path / "fresh", weights_only=True)
+    assert not torch.equal(fresh["random_state"], fresh["other_random_states"][0]["random_state"])
+
+
 def uploaded(path, shape):
     """Write a network with batch normalisation for images of this shape, in the form that the service takes."""
     torch.manual_seed(0)
