@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from app.metrics.bootstrap import resamples
+from app.metrics.bootstrap import intervals, resamples
 from app.metrics.classification import summarise_classification
 
 NAMES = ("a", "b", "c", "d")
@@ -90,6 +90,16 @@ def test_intervals_are_the_percentiles_of_scikit_learns_numbers_over_resamples()
         expected = np.percentile([scores[name] for scores in drawn], [2.5, 97.5])
         np.testing.assert_allclose(summary["intervals"][name], expected, atol=1e-9, err_msg=name)
     assert summary["interval_method"] == "95 % percentile bootstrap over images, 1000 resamples"
+
+
+def test_resamples_that_lack_a_number_are_left_out_of_its_interval():
+    known = np.linspace(0.4, 0.9, 30)
+    values = np.stack([np.concatenate([known, np.full(10, np.nan)]), np.full(40, np.nan)], axis=1)
+
+    low, high = intervals(values)
+
+    assert (low[0], high[0]) == pytest.approx(tuple(np.percentile(known, [2.5, 97.5])))
+    assert np.isnan(low[1]) and np.isnan(high[1])
 
 
 def test_intervals_of_a_class_hold_its_number_and_shrink_with_the_samples():

@@ -81,11 +81,13 @@ def test_a_small_segmentation_is_counted_as_one_would_on_paper():
 
 def test_intervals_are_those_of_the_mean_over_images():
     generator = np.random.default_rng(3)
-    values = generator.random(80)
-    rows = [{"dice": [value], "iou": [value], "hd95": [value]} for value in values]
-    low, high = summarise_segmentation(rows, ["a"])["intervals"]["dice"]
-    error = values.std() / np.sqrt(80)
-    assert (low, high) == pytest.approx((values.mean() - 1.96 * error, values.mean() + 1.96 * error), abs=0.01)
+    scores = generator.random((80, 2)) * (1.0, 0.2)
+    rows = [dict.fromkeys(("dice", "iou", "hd95"), list(row)) for row in scores]
+    intervals = summarise_segmentation(rows, ["background", "a", "b"])["intervals"]
+    found = [intervals["dice"], *intervals["dice_per_class"].values()]
+    for bounds, values in zip(found, [scores.mean(axis=1), *scores.T], strict=True):
+        margin = 1.96 * values.std() / np.sqrt(80)
+        assert bounds == pytest.approx([values.mean() - margin, values.mean() + margin], abs=0.01)
 
 
 @pytest.mark.parametrize(
