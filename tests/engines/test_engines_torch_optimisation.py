@@ -136,3 +136,27 @@ def test_plain_steps_go_on_from_a_checkpoint_of_another_order_in_memory(optimize
 
     for one, same in zip(module.parameters(), other.parameters(), strict=True):
         torch.testing.assert_close(one, same, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("optimizer", PLAIN)
+def test_a_checkpoint_of_plain_steps_with_frozen_layers_lets_them_join(optimizer):
+    module = nn.Sequential(convolution(), nn.ReLU(), nn.Conv2d(4, 2, 1))
+    module[0].requires_grad_(False)
+    plain = PLAIN[optimizer](module.parameters())
+    objective(module, 1).backward()
+    plain.step()
+    plain.zero_grad()
+    other = copy.deepcopy(module)
+    fused = optimisation(other, optimizer)
+    fused.restore({"optimizer": copy.deepcopy(plain.state_dict()), "scaler": {}, "gradients": [None] * 4})
+
+    for step in (2, 3):
+        for network in (module, other):
+            network[0].requires_grad_(True)
+            objective(network, step).backward()
+        plain.step()
+        plain.zero_grad()
+        fused.step()
+
+    for one, same in zip(module.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(one, same, rtol=1e-4, atol=1e-5)

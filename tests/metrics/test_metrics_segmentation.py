@@ -82,7 +82,7 @@ def test_a_small_segmentation_is_counted_as_one_would_on_paper():
 def test_intervals_are_those_of_the_mean_over_images():
     generator = np.random.default_rng(3)
     scores = generator.random((80, 2)) * (1.0, 0.2)
-    rows = [dict.fromkeys(("dice", "iou", "hd95"), list(row)) for row in scores]
+    rows = [{"dice": list(row), "iou": list(row), "hd95": list(row)} for row in scores]
     intervals = summarise_segmentation(rows, ["background", "a", "b"])["intervals"]
     found = [intervals["dice"], *intervals["dice_per_class"].values()]
     for bounds, values in zip(found, [scores.mean(axis=1), *scores.T], strict=True):
