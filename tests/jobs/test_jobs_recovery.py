@@ -15,7 +15,7 @@ from app.jobs.training.start import start_training
 from app.jobs.worker.deaths import reason_of_death
 from app.jobs.worker.recovery import Recovery
 from app.runs.holding import machine_id
-from app.runs.reader import read_state, unfinished_processes
+from app.runs.reader import read_config, read_state, unfinished_processes
 from app.runs.state import FAILED, FINISHED, QUEUED, STARTED, STOPPED, STOPPING, RunState
 from app.runs.writer import RunWriter, request_stop
 
@@ -157,6 +157,35 @@ def test_an_ended_process_is_left_alone_and_no_longer_looked_at(services, recove
 
     assert read_state(run).state == FINISHED
     assert process_id not in unfinished_processes(services.storage)
+
+
+def test_a_sweep_looks_after_more_lost_processes_than_are_remembered_for_who_asks(services, clock, request_body):
+    recovery = Recovery(services.storage, services.queue, 2, clock, most_watched=2)
+    lost = [start_training(services, request_body)["process_id"] for _ in range(5)]
+    for name in lost:
+        lose(services, name)
+
+    sweep_for(recovery, clock, 5)
+
+    assert set(lost) <= services.queue.waiting()
+
+
+def test_of_the_processes_that_somebody_asks_for_the_last_are_remembered(services, clock, request_body):
+    recovery = Recovery(services.storage, services.queue, 2, clock, most_watched=2)
+    names = [start_training(services, request_body)["process_id"] for _ in range(5)]
+    runs = [services.storage.run(name) for name in names]
+    for run in runs:
+        set_state(run, state=STARTED, machine="another")
+
+    def asked_for(name, run):
+        return recovery.true_state(name, run, read_config(run), read_state(run)).state
+
+    for name, run in zip(names, runs, strict=True):
+        asked_for(name, run)
+    clock.seconds += 20
+
+    assert asked_for(names[-1], runs[-1]) == QUEUED
+    assert asked_for(names[0], runs[0]) == STARTED  # forgotten, and looked at anew from now on
 
 
 def test_without_redis_the_states_become_true_all_the_same(services, clock, process_id, run):

@@ -30,7 +30,7 @@ GOES_ON = {
     queue.INFERENCE: "starts over",
     queue.CHECK: "starts over",
 }
-MOST_WATCHED = 100_000  # by the web side, which looks at those that somebody asks for and at no others
+MOST_WATCHED = 100_000
 
 
 class Recovery:
@@ -46,11 +46,23 @@ class Recovery:
         jobs: JobQueue,
         auto_resume_times: int,
         clock: Callable[[], float] = time.monotonic,
+        most_watched: int = MOST_WATCHED,
     ):
+        """Know of no process yet.
+
+        Args:
+            storage: the folders.
+            jobs: the queue.
+            auto_resume_times: how often a process goes on by itself.
+            clock: seconds, by a clock that nobody sets.
+            most_watched: processes that somebody asked for and that are remembered at once, for some of them have ended
+                since; a sweep forgets what has ended, and looks after however many there are.
+        """
         self._storage = storage
         self._jobs = jobs
         self._auto_resume_times = auto_resume_times
         self._clock = clock
+        self._most_watched = most_watched
         self._watched: dict[str, tuple[Hashable, float]] = {}
 
     def sweep(self) -> list[str]:
@@ -83,15 +95,20 @@ class Recovery:
 
     def _look_at_one(self, process_id: str, run: RunFolder) -> None:
         config = read_config(run)
-        if config and self.true_state(process_id, run, config, read_state(run)).is_final:
+        if config and self._true_state(process_id, run, config, read_state(run)).is_final:
             run.unfinished_mark.unlink(missing_ok=True)
 
     def true_state(self, process_id: str, run: RunFolder, config: Mapping, state: RunState) -> RunState:
-        """Return the state of a process after what had to be done about it.
+        """Return the state of a process that somebody asks for, after what had to be done about it.
 
         Raises:
             StorageUnavailable: when the run folder cannot be written.
         """
+        if len(self._watched) >= self._most_watched and process_id not in self._watched:
+            self._watched.clear()
+        return self._true_state(process_id, run, config, state)
+
+    def _true_state(self, process_id: str, run: RunFolder, config: Mapping, state: RunState) -> RunState:
         if state.is_final:
             self._watched.pop(process_id, None)
             return state
@@ -160,8 +177,6 @@ class Recovery:
         seen, since = self._watched.get(process_id, (None, now))
         if seen != sign:
             since = now
-        if len(self._watched) > MOST_WATCHED:
-            self._watched.clear()
         self._watched[process_id] = (sign, since)
         return now - since
 
