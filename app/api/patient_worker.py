@@ -1,23 +1,27 @@
 """How the web server receives requests: a client that sends slowly costs a connection, and no thread."""
 
 import errno
-import re
 import selectors
 import time
+from collections import deque
+from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial
-from socket import socket
+from socket import SHUT_WR, socket
 
 from gunicorn import util  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
 
+from app.api.request_ends import LARGEST_HEAD, wanted_bytes
+
 RECEIVING_SECONDS = 20.0
+LEAVING_SECONDS = 2.0  # that a client has to take an answer and leave
 READ_BYTES = 65536
-LARGEST_LINE = 8190  # beyond it gunicorn refuses at once
-LARGEST_HEAD = 32 * 1024
-LARGEST_BODY = 256 * 1024  # of one that is waited for; the view that knows what to do with a larger one reads it
-END_OF_HEAD = b"\r\n\r\n"
-BODY_BYTES = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*\r\n", re.IGNORECASE)
-OPEN_END = re.compile(rb"\r\n(expect|transfer-encoding)[ \t]*:", re.IGNORECASE)
+TOO_MANY = (
+    503,
+    "Service Unavailable",
+    "The service receives too many large or chunked bodies at this moment; send the request again in a minute.",
+)
 TOO_LARGE = (431, "Request Header Fields Too Large", f"The head of the request exceeds {LARGEST_HEAD} bytes.")
 
 
@@ -25,9 +29,17 @@ class PatientWorker(ThreadWorker):
     """Gunicorn's worker with threads, whose main loop receives each request and gives it to a thread when it is there.
 
     In the original a thread waits for as long as a client takes to send a head, so that a few slow clients keep all
-    threads from everybody else. Here they only keep connections, for `RECEIVING_SECONDS` at most. It builds on what
-    is inside gunicorn 27.0, so setup.cfg asks for that.
+    threads from everybody else. Here they only keep connections, for `RECEIVING_SECONDS` at most. Those whose bodies a
+    thread has to wait for keep a quarter of the threads at most, and those who do not leave after their answer none;
+    the original waits for each of them in its main loop. It builds on what is inside gunicorn 27.0, so setup.cfg asks
+    for that.
     """
+
+    def __init__(self, *arguments, **keywords):
+        super().__init__(*arguments, **keywords)
+        self._most_awaited = max(1, self.cfg.threads // 4)
+        self._awaited_conns: set[TConn] = set()
+        self._leaving_conns: deque[TConn] = deque()
 
     def accept(self, listener: socket) -> None:
         """Accept a connection and wait for its first request."""
@@ -49,6 +61,20 @@ class PatientWorker(ThreadWorker):
     def enqueue_req(self, conn: TConn) -> None:
         """Go on with a connection on which more has come than the request that was answered."""
         self._receive(conn, conn.parser.unreader.take_buffered())
+
+    def finish_request(self, conn: TConn, fs: Future) -> None:
+        """Wait for the next request of a connection whose request was answered, or let it go."""
+        self._awaited_conns.discard(conn)
+        if fs.cancelled() or fs.exception() or not fs.result():
+            self._let_go(conn)
+        else:
+            super().finish_request(conn, fs)
+
+    def murder_pending(self) -> None:
+        """Close the connections whose time to send a request, or to leave, is over."""
+        super().murder_pending()
+        while self._leaving_conns and self._leaving_conns[0].timeout <= time.monotonic():
+            self._close(self._leaving_conns[0])
 
     def _cap_keepalive(self, deadline: float) -> None:
         super()._cap_keepalive(deadline)
@@ -80,14 +106,50 @@ class PatientWorker(ThreadWorker):
 
     def _hand_over(self, conn: TConn) -> None:
         if conn.wanted_bytes is None and len(conn.received) > LARGEST_HEAD:
-            util.write_error(conn.sock, *TOO_LARGE)
-            self.nr_conns -= 1
-            conn.close()
+            self._refuse(conn, TOO_LARGE)
             return
+        if conn.wanted_bytes == 0:
+            if len(self._awaited_conns) >= self._most_awaited:
+                self._refuse(conn, TOO_MANY)
+                return
+            self._awaited_conns.add(conn)
         conn.init()
         conn.parser.unreader.unread(bytes(conn.received))
         del conn.received
         super().enqueue_req(conn)
+
+    def _refuse(self, conn: TConn, answer: tuple[int, str, str]) -> None:
+        util.write_error(conn.sock, *answer)
+        self._let_go(conn)
+
+    def _let_go(self, conn: TConn) -> None:
+        """Close a connection when its client has: one that is closed in the middle of sending loses the answer."""
+        conn.timeout = time.monotonic() + LEAVING_SECONDS
+        self._leaving_conns.append(conn)
+        try:
+            conn.sock.shutdown(SHUT_WR)
+            conn.sock.setblocking(False)
+            self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._drop, conn))
+        except (OSError, ValueError):  # it is gone already
+            self._close(conn)
+
+    def _drop(self, conn: TConn, client: socket) -> None:
+        """Drop what still comes after the answer."""
+        try:
+            if client.recv(READ_BYTES):
+                return
+        except BlockingIOError:
+            return
+        except OSError:
+            pass
+        self._close(conn)
+
+    def _close(self, conn: TConn) -> None:
+        self._leaving_conns.remove(conn)
+        with suppress(KeyError, ValueError, OSError):  # it was never waited for
+            self.poller.unregister(conn.sock)
+        self.nr_conns -= 1
+        conn.close()
 
 
 def _takes(conn: TConn, content: bytes) -> bool:
@@ -98,23 +160,3 @@ def _takes(conn: TConn, content: bytes) -> bool:
     if conn.wanted_bytes is None:
         return len(conn.received) > LARGEST_HEAD
     return len(conn.received) >= conn.wanted_bytes
-
-
-def wanted_bytes(received: bytes) -> int | None:
-    """Return how much of a request has to be there for a thread to read it; None while its head has not ended.
-
-    Of a body that is large, that comes in chunks, or only when the server has said that it may, nothing is waited for.
-    What is wrong with a request is for gunicorn to say, which it does at once.
-    """
-    text = received.lstrip(b"\r\n")
-    line, end, _ = text.partition(b"\n")
-    if (end and not line.endswith(b"\r")) or (not end and len(text) > LARGEST_LINE):
-        return 0
-    head, end, _ = text.partition(END_OF_HEAD)
-    if not end:
-        return None
-    found = BODY_BYTES.search(head + end)
-    body = int(found[1]) if found else 0
-    if body > LARGEST_BODY or OPEN_END.search(head):
-        return 0
-    return len(received) - len(text) + len(head + end) + body

@@ -5,6 +5,7 @@ from pathlib import PurePosixPath
 from app.datasets.problems import shorten
 from app.errors import InvalidInput
 
+TEXT_SUFFIXES = ("", ".yml", ".yaml", ".txt")  # what may be an empty description
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".gz")
 STARTS = (
     (b"\x89PNG", "a PNG image"),
@@ -32,9 +33,12 @@ def refuse_other_kinds(name: str, content: bytes) -> None:
     Raises:
         InvalidInput: saying what the file is, and what is expected.
     """
-    if PurePosixPath(name.lower()).suffix in ARCHIVE_SUFFIXES and kind_name(content) is None:
+    suffix = PurePosixPath(name.lower()).suffix
+    if suffix in ARCHIVE_SUFFIXES and kind_name(content) is None:
         is_what = "has no content" if not content else "does not begin like one"
         raise InvalidInput(f"{shorten(name)} is called an archive, but {is_what}; send a whole zip or tar.gz file.")
+    if not content and suffix not in TEXT_SUFFIXES:
+        raise InvalidInput(f"{shorten(name)} has no content, and its name is not that of a text; {EXPECTED}.")
     kind = kind_name(content)
     if kind is not None:
         raise InvalidInput(f"{shorten(name)} is {kind}; {EXPECTED}.")

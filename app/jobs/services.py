@@ -105,7 +105,8 @@ def open_services(settings: Settings) -> Services:
     storage.create()
     make_identity(storage.root)
     jobs = JobQueue(settings.queue_url)
-    # Together they leave an eighth of the threads to requests that are answered at once.
+    # Together, and with the quarter that may wait for large bodies (PatientWorker), they leave an eighth of the threads
+    # to requests that are answered at once.
     threads = settings.web_threads
     database = Database(storage.records)
     return Services(
@@ -118,7 +119,7 @@ def open_services(settings: Settings) -> Services:
         RedisProbe(settings.queue_url),
         Recovery(storage, jobs, settings.auto_resume_times),
         downloads=Places(
-            threads // 2,
+            threads // 4,
             "The service downloads or sends too many files at this moment; send the request again in a minute.",
         ),
         streams=Places(

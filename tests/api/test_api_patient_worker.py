@@ -6,7 +6,7 @@ from contextlib import ExitStack
 import pytest
 from test_api_served import environment, served
 
-from app.api.patient_worker import LARGEST_BODY, LARGEST_HEAD, wanted_bytes
+from app.api.request_ends import LARGEST_BODY, LARGEST_HEAD, wanted_bytes
 
 __all__ = ["environment"]
 
@@ -14,6 +14,8 @@ GET = b"GET /backend/tasks HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 LAST_GET = GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
 POST = b"POST /backend/projects HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nConnection: close\r\n"
 BODY = b'{"name": "slow", "task_id": 1}'
+LARGE_BODY = POST + b"Content-Length: %d\r\n\r\n" % (LARGEST_BODY + 1)
+CHUNKED_BODY = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 HEAD_OF_BODY = POST + b"Content-Length: %d\r\n\r\n" % len(BODY)
 
 
@@ -46,6 +48,26 @@ def test_clients_that_do_not_finish_their_requests_keep_nobody_waiting(send, con
         connect(beginning)
 
     assert send("/backend/tasks").status == 200
+
+
+@pytest.mark.parametrize("beginning", [LARGE_BODY, CHUNKED_BODY])
+def test_clients_that_send_large_bodies_slowly_keep_a_part_of_the_threads(connect, beginning):
+    connections = [connect(beginning) for _ in range(10)]
+
+    refused = [answer(connection) for connection in connections[1:]]
+    assert all(text.startswith(b"HTTP/1.1 503 ") and b"too many large or chunked" in text for text in refused)
+    assert answer(connect(LAST_GET)).startswith(b"HTTP/1.1 200 OK")
+
+    connections[0].close()
+    while b"HTTP/1.1 503 " in (found := answer(connect(CHUNKED_BODY + b"0\r\n\r\n"))):
+        continue
+    assert b"JSON" in found  # there is a place again, and the empty body is refused for itself
+
+
+def test_clients_that_do_not_leave_after_the_answer_keep_nobody_waiting(connect):
+    connections = [connect(LAST_GET) for _ in range(60)]
+
+    assert all(answer(connection).startswith(b"HTTP/1.1 200 OK") for connection in connections)
 
 
 def test_what_comes_in_pieces_is_answered_as_what_comes_at_once(send, connect):
@@ -95,8 +117,8 @@ def test_what_can_be_no_request_is_refused_before_its_end(send, connect, request
         (b"\r\n" + GET + GET, len(GET) + 2),
         (HEAD_OF_BODY, len(HEAD_OF_BODY + BODY)),
         (HEAD_OF_BODY.lower(), len(HEAD_OF_BODY + BODY)),
-        (POST + b"Content-Length: %d\r\n\r\n" % (LARGEST_BODY + 1), 0),
-        (POST + b"Transfer-Encoding: chunked\r\n\r\n", 0),
+        (LARGE_BODY, 0),
+        (CHUNKED_BODY, 0),
         (POST + b"Expect: 100-continue\r\nContent-Length: 5\r\n\r\n", 0),
         (b"GET / HTTP/1.1\nHost: x", 0),
     ],

@@ -30,6 +30,7 @@ def test_an_image_is_called_an_image(kind):
         ("x.zip", b"PK\x03\x04...", "'x.zip' is an archive; a YAML file"),
         ("x.yml", bytes(128) + b"DICM...", "'x.yml' is a DICOM image"),
         ("x.pdf", b"%PDF-1.7", "a PDF document"),
+        ("zero.png", b"", "'zero.png' has no content, and its name is not that of a text; a YAML file"),
     ],
 )
 def test_what_else_is_no_description(name, content, told):

@@ -242,7 +242,7 @@ def test_only_a_few_downloads_run_at_once(services):
         errors = [future.exception() for future in futures]
 
     assert {type(error) for error in errors} == {Busy, InvalidInput}
-    assert sum(isinstance(error, InvalidInput) for error in errors) == services.settings.web_threads // 2
+    assert sum(isinstance(error, InvalidInput) for error in errors) == services.settings.web_threads // 4
     with pytest.raises(InvalidInput):
         slow.fetch(f"http://127.0.0.1:1/{'x'}", 1000)
 
