@@ -1,13 +1,13 @@
 """Who gets in: with a token anyone, without one only programs of this machine, and only while there are no tokens."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from urllib.parse import urlsplit
 
 from flask import Flask, current_app, g, request
 
 from app.access.exposure import is_loopback, names_this_machine
 from app.access.tokens import Tokens
-from app.errors import Forbidden, NotAuthenticated
+from app.errors import Forbidden, NotAuthenticated, ToolkitError
 
 READING = frozenset(["GET", "HEAD", "OPTIONS"])
 FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP")
@@ -66,17 +66,34 @@ def needs_token(tokens: Tokens) -> bool:
     return tokens.exist() or not _is_from_this_machine()
 
 
+def still_admits(tokens: Tokens) -> Callable[[], bool]:
+    """Return what tells, while a long answer is sent, whether the sender of this request would be let in now."""
+    token = _token() if g.client else None
+
+    def tell() -> bool:
+        try:
+            return tokens.owner(token) is not None if token else not tokens.exist()
+        except ToolkitError:  # nobody can read the tokens now, so nobody is let in
+            return False
+
+    return tell
+
+
 def _client(tokens: Tokens) -> str | None:
     """Return the name of the token that the request brings; one that is not valid is refused, never overlooked."""
+    token = _token()
+    client = tokens.owner(token) if token else None
+    if not client and _has_header() and request.endpoint not in PUBLIC:
+        raise NotAuthenticated(BAD_TOKEN if token else NO_TOKEN)
+    return client
+
+
+def _token() -> str | None:
+    """Return the token that the request brings, in its header or else in the cookie of a page."""
+    if not _has_header():
+        return request.cookies.get(current_app.config["TOKEN_COOKIE"])
     credentials = request.authorization
-    if _has_header():
-        token = credentials.token if credentials and credentials.type == "bearer" else None
-        client = token and tokens.owner(token)
-        if not client and request.endpoint not in PUBLIC:
-            raise NotAuthenticated(BAD_TOKEN if token else NO_TOKEN)
-        return client or None
-    cookie = request.cookies.get(current_app.config["TOKEN_COOKIE"])
-    return tokens.owner(cookie) if cookie else None
+    return credentials.token if credentials and credentials.type == "bearer" else None
 
 
 def _check_origin(origins: Collection[str]) -> None:

@@ -7,6 +7,7 @@ import orjson
 from flask import Response, current_app, request
 
 from app.api.blueprint import Blueprint
+from app.api.gate import still_admits
 from app.api.services import services
 from app.jobs.processes.events import Event, follow
 from app.jobs.processes.following import find_process
@@ -28,11 +29,11 @@ def get_events(process_id: str) -> Response:
 
     `status` comes at once and whenever it changes, `epoch` with the numbers of each epoch and split of a training, and
     `end` with the last status: close the stream then, for browsers' `EventSource` asks again when one ends. A stream
-    ends after a minute, too; who asks again is sent the epochs that it lacks. 503 while many streams are open.
+    ends after a minute, too, and when its token is revoked; who asks again is sent the epochs that it lacks. 503 while many streams are open.
     """
     toolkit = services()
     find_process(toolkit, process_id)
-    events = follow(toolkit, process_id, _seen_rows(), _pause_of_worker())
+    events = follow(toolkit, process_id, _seen_rows(), _pause())
     response = Response(_lines(events), mimetype="text/event-stream")
     response.headers["Cache-Control"] = "no-cache"
     response.headers["X-Accel-Buffering"] = "no"  # nginx would keep events back until it has some kilobytes
@@ -45,13 +46,14 @@ def _seen_rows() -> int:
     return int(number) if number.isascii() and number.isdigit() and len(number) < 10 else 0
 
 
-def _pause_of_worker() -> Callable[[float], bool]:
-    """Return how a stream waits: it gives up when its web worker is told to leave."""
+def _pause() -> Callable[[float], bool]:
+    """Return how a stream waits: it gives up when its web worker is told to leave, or its token is revoked."""
     is_leaving = current_app.extensions.get("worker_is_leaving", bool)
+    is_admitted = still_admits(services().tokens)
     never = Flag()
 
     def pause(seconds: float) -> bool:
-        return never.wait(seconds) or is_leaving()
+        return never.wait(seconds) or is_leaving() or not is_admitted()
 
     return pause
 

@@ -6,6 +6,7 @@ import pytest
 from api_sandbox import ABSENT_PROCESS, assert_error
 from test_api_process_metrics import ROWS, write_rows
 
+from app.access.tokens import stored_tokens
 from app.jobs.processes.events import follow
 from app.runs.state import FINISHED
 from app.runs.writer import write_final_state
@@ -68,6 +69,30 @@ def test_a_stream_tells_each_change_once(toolkit, training):
 
 def test_a_stream_ends_when_its_worker_leaves(toolkit, training):
     assert [event.name for event in follow(toolkit, training["process_id"], 0, lambda _: True)] == ["status"]
+
+
+@pytest.mark.parametrize("sent_as", ["header", "cookie"])
+def test_a_stream_ends_when_its_token_is_revoked(client, settings, address, sent_as):
+    tokens = stored_tokens(settings)
+    token = tokens.create("anna")
+    if sent_as == "cookie":
+        assert client.post("/backend/session", json={"token": token}).status_code == 200
+    headers = {"Authorization": f"Bearer {token}"} if sent_as == "header" else {}
+    stream = client.get(address, headers=headers).iter_encoded()
+    assert b"retry" in next(stream) and b"event: status" in next(stream)
+
+    tokens.revoke("anna")
+
+    assert list(stream) == []
+
+
+def test_a_stream_that_needed_no_token_ends_when_there_is_one(client, settings, address):
+    stream = client.get(address).iter_encoded()
+    assert b"retry" in next(stream) and b"event: status" in next(stream)
+
+    stored_tokens(settings).create("anna")
+
+    assert list(stream) == []
 
 
 def test_streams_leave_threads_for_other_requests(client, settings, address):
