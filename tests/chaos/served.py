@@ -9,8 +9,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -96,6 +96,16 @@ class Served:
                 time.sleep(0.1)
             assert time.monotonic() < deadline, self.log.read_text(errors="replace")[-2000:]
             time.sleep(1)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Start it, and let nothing of it run on after the block, however that ends."""
+        try:
+            self.start()
+            yield
+        finally:
+            if self.process and self.process.poll() is None:
+                self.kill_all()
 
     def stop(self) -> None:
         """Press Ctrl-C."""

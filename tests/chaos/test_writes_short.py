@@ -21,24 +21,22 @@ def dht(storage: Path, *arguments: str) -> str:
 
 def test_writes_survive_kills_and_a_backup_meanwhile_is_whole(tmp_path):
     served = Served(tmp_path, tmp_path / "storage", tmp_path, WITHOUT_WORKERS)
-    served.start()
-    first = served.settled("POST", "/projects", {"name": "first", "task_id": 1})
-    backing_up = threading.Thread(target=dht, args=(served.storage, "backup", str(tmp_path / "backup.tar")))
-    backing_up.start()
-    writers = write_and_kill(served, WRITES, clients=8, seed=SEED, pause=(0.3, 0.6))
-    backing_up.join()
-    writers[0].projects[first["id"]] = {"first"}
-    assert faults(served, writers) == []
-    served.kill_all()
+    with served.running():
+        first = served.settled("POST", "/projects", {"name": "first", "task_id": 1})
+        backing_up = threading.Thread(target=dht, args=(served.storage, "backup", str(tmp_path / "backup.tar")))
+        backing_up.start()
+        writers = write_and_kill(served, WRITES, clients=8, seed=SEED, pause=(0.3, 0.6))
+        backing_up.join()
+        writers[0].projects[first["id"]] = {"first"}
+        assert faults(served, writers) == []
     assert verified(served.storage, "--repair").returncode == 0
 
     restored = Served(tmp_path, tmp_path / "restored", tmp_path, WITHOUT_WORKERS)
     assert dht(restored.storage, "restore", str(tmp_path / "backup.tar")).startswith("Restored ")
     assert verified(restored.storage).stdout.endswith("all is well.\n")
-    restored.start()
-    projects = restored.settled("GET", "/projects")
-    names = {project["name"] for project in projects}
-    assert "first" in names and all(name == "first" or name.startswith("client ") for name in names)
-    again = restored.settled("POST", "/projects", {"name": "again", "task_id": 1})
-    assert again["id"] > max(project["id"] for project in projects)
-    restored.stop()
+    with restored.running():
+        projects = restored.settled("GET", "/projects")
+        names = {project["name"] for project in projects}
+        assert "first" in names and all(name == "first" or name.startswith("client ") for name in names)
+        again = restored.settled("POST", "/projects", {"name": "again", "task_id": 1})
+        assert again["id"] > max(project["id"] for project in projects)
