@@ -4,7 +4,7 @@ import pytest
 from redis import Redis
 
 from app.errors import ConfigurationError
-from app.jobs.worker.workers import wait_for_redis
+from app.jobs.worker.redis_absence import wait_for_redis
 from app.settings import LONGEST_SOCKET_PATH, Settings
 
 

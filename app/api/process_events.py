@@ -29,7 +29,8 @@ def get_events(process_id: str) -> Response:
 
     `status` comes at once and whenever it changes, `epoch` with the numbers of each epoch and split of a training, and
     `end` with the last status: close the stream then, for browsers' `EventSource` asks again when one ends. A stream
-    ends after a minute, too, and when its token is revoked; who asks again is sent the epochs that it lacks. 503 while many streams are open.
+    ends after a minute, too, and when its token is revoked; who asks again is sent the epochs that it lacks. 503 while
+    many streams are open.
     """
     toolkit = services()
     find_process(toolkit, process_id)

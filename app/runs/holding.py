@@ -4,9 +4,10 @@ import errno
 import fcntl
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from typing import BinaryIO
 
 from app.errors import RunHeld
 from app.files import unavailable
@@ -16,6 +17,7 @@ from app.runs.layout import RunFolder
 JOB_PATIENCE_SECONDS = 3.0
 SECONDS_BETWEEN_TRIES = 0.02
 NO_LOCKS_HERE = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
+READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -28,14 +30,10 @@ def hold(run: RunFolder, patience_seconds: float = 0.0) -> Iterator[None]:
 
     Raises:
         RunHeld: when another holds it after this time.
-        StorageUnavailable: when the lock file cannot be made, as in a folder that was deleted.
+        StorageUnavailable: when there is no lock file and none can be made, as in a folder that was deleted.
     """
     deadline = time.monotonic() + patience_seconds
-    try:
-        lock_file = run.alive.open("ab")
-    except OSError as error:
-        raise unavailable(run.alive, "locked", error) from error
-    with lock_file:
+    with _opened(run.alive) as lock_file:
         while not _is_locked(lock_file.fileno()):
             if time.monotonic() >= deadline:
                 raise RunHeld(f"Another job works on process {run.path.name}.")
@@ -68,6 +66,16 @@ def machine_id() -> str | None:
         return BOOT_ID.read_text().strip()
     except OSError:
         return None
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("ab")
+    except OSError as error:
+        if error.errno in READ_ONLY:
+            with suppress(OSError):  # locked all the same: who looks for a living job has nothing to write
+                return path.open("rb")
+        raise unavailable(path, "locked", error) from error
 
 
 def _is_locked(descriptor: int) -> bool:

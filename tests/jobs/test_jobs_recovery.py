@@ -1,8 +1,11 @@
 """Processes whose job died or was lost, found without a worker and without waiting: the clock is the test's own."""
 
+import os
 import signal
+import subprocess
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 from test_jobs_submission import dataset, projects, request_body
@@ -186,6 +189,55 @@ def test_of_the_processes_that_somebody_asks_for_the_last_are_remembered(service
 
     assert asked_for(names[-1], runs[-1]) == QUEUED
     assert asked_for(names[0], runs[0]) == STARTED  # forgotten, and looked at anew from now on
+
+
+@pytest.fixture
+def read_only(services):
+    """Make the storage folder read-only; as root, for whom permissions do not count, by a mount over it."""
+    folder = str(services.storage.root)
+    mounted = []
+
+    def make():
+        if os.geteuid():
+            subprocess.run(["chmod", "-R", "a-w", folder], check=True)
+            return
+        bound = subprocess.run(["mount", "--bind", folder, folder], check=False)
+        if bound.returncode:
+            pytest.skip("this root may not mount")
+        mounted.append(folder)
+        subprocess.run(["mount", "-o", "remount,bind,ro", folder], check=True)
+
+    yield make
+    for place in mounted:
+        subprocess.run(["umount", "--lazy", place], check=True)
+    if not os.geteuid():
+        return
+    subprocess.run(["chmod", "-R", "u+w", folder], check=True)
+
+
+def test_on_read_only_storage_who_asks_is_told_that_the_job_died(services, clock, process_id, run, read_only):
+    services = replace(services, recovery=Recovery(services.storage, services.queue, 2, clock))
+    lose(services, process_id)
+    with RunWriter(run, run.log):
+        pass  # it ends without a final state, as one that is killed
+    read_only()
+    assert processes.find_process(services, process_id).state.state == STARTED
+    clock.seconds += 3
+
+    state = processes.find_process(services, process_id).state
+
+    assert state.state == QUEUED and state.line.startswith("Interrupted (1 of at most 2 times): ")
+    assert read_state(run).state == STARTED
+    assert [fault for fault in services.recovery.sweep() if "Read-only" in fault or "Permission" in fault]
+
+
+def test_on_read_only_storage_a_job_that_lives_is_told_as_such(services, clock, process_id, run, read_only):
+    services = replace(services, recovery=Recovery(services.storage, services.queue, 2, clock))
+    with RunWriter(run, run.log):
+        read_only()
+        for _ in range(2):
+            assert processes.find_process(services, process_id).state.state == STARTED
+            clock.seconds += 60
 
 
 def test_without_redis_the_states_become_true_all_the_same(services, clock, process_id, run):

@@ -16,6 +16,15 @@ worker_environment.ensure()
 print(json.dumps([os.getpid(), sys.argv[1:], dict(os.environ)]))
 """
 
+# Python would not let such an environment through, so the C library starts the program.
+EXECUTE = """
+import ctypes, sys
+_, path, name, program, *environment = [text.encode() for text in sys.argv]
+arguments = [name, b"-c", program, None]
+strings = lambda texts: (ctypes.c_char_p * len(texts))(*texts)
+ctypes.CDLL(None).execve(path, strings(arguments), strings([*environment, None]))
+"""
+
 
 @pytest.mark.parametrize(
     ("chosen", "environment"),
@@ -37,3 +46,20 @@ def test_a_program_begins_anew_as_the_same_process_with_the_same_arguments():
         output, _ = program.communicate()
 
     assert json.loads(output) == [program.pid, ["training", "a b"], ours | WAITING | ALLOCATION]
+
+
+@pytest.mark.parametrize(
+    ("program", "odd"),
+    [
+        pytest.param(sys.executable, [], id="as ever"),
+        pytest.param(sys.executable, ["=nameless", "TWICE=1", "TWICE=2"], id="what Python cannot write"),
+        pytest.param("nobody", [f"PYTHONHOME={sys.base_prefix}"], id="a name by which Python does not find itself"),
+    ],
+)
+def test_a_program_begins_however_it_is_called(program, odd):
+    ours = [f"{name}={value}" for name, value in os.environ.items() if name not in WAITING | ALLOCATION | {"PATH": ""}]
+    command = [sys.executable, "-c", EXECUTE, os.path.realpath(sys.executable), program, PROGRAM, *ours, *odd]
+    output = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
+
+    _, _, environment = json.loads(output)
+    assert environment.items() >= (WAITING | ALLOCATION).items()

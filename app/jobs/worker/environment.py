@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 
 # Idle threads that spin for long slow a busy machine 4 to 10 times; a moment costs it nothing, and saves a tenth of a
 # step on an idle one.
@@ -23,7 +24,13 @@ def completed(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def ensure() -> None:
-    """Begin this program anew, as the same process, where its environment lacks any of it."""
-    environment = completed(os.environ)
-    if environment != dict(os.environ):
-        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
+    """Begin this program anew, as the same process, where its environment lacks any of it.
+
+    The environment is completed and not replaced, for it may hold what Python cannot write, such as `=x`. Where it is
+    unknown how to begin anew, the program goes on, slower.
+    """
+    missing = completed(os.environ).items() - os.environ.items()
+    os.environ.update(missing)
+    if missing and sys.executable:
+        with suppress(OSError):
+            os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])

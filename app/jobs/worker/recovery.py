@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from app.errors import QueueUnavailable, RunHeld, ToolkitError
+from app.errors import QueueUnavailable, RunHeld, StorageUnavailable, ToolkitError
 from app.files import unavailable
 from app.jobs import queue
 from app.jobs.queue import JobQueue
@@ -101,14 +101,18 @@ class Recovery:
     def true_state(self, process_id: str, run: RunFolder, config: Mapping, state: RunState) -> RunState:
         """Return the state of a process that somebody asks for, after what had to be done about it.
 
+        Where the storage is full or read-only, the state that should be written is told all the same.
+
         Raises:
-            StorageUnavailable: when the run folder cannot be written.
+            StorageUnavailable: when it cannot be found out.
         """
         if len(self._watched) >= self._most_watched and process_id not in self._watched:
             self._watched.clear()
-        return self._true_state(process_id, run, config, state)
+        return self._true_state(process_id, run, config, state, needs_written=False)
 
-    def _true_state(self, process_id: str, run: RunFolder, config: Mapping, state: RunState) -> RunState:
+    def _true_state(
+        self, process_id: str, run: RunFolder, config: Mapping, state: RunState, *, needs_written: bool = True
+    ) -> RunState:
         if state.is_final:
             self._watched.pop(process_id, None)
             return state
@@ -119,7 +123,7 @@ class Recovery:
             return state
         if self._seconds(process_id, state.heartbeat) < self._patience(state):
             return state
-        return self._interrupt(run, config, WORKER_DIED)
+        return self._interrupt(run, config, WORKER_DIED, needs_written=needs_written)
 
     def close_dead(self, process_id: str, status: int, is_for_memory: bool | None) -> None:
         """See to a process whose job has just died; raises as `true_state`, for the arguments see `reason_of_death`."""
@@ -128,10 +132,11 @@ class Recovery:
         if run is not None and config is not None:
             self._interrupt(run, config, reason_of_death(status, is_for_memory, config["type"]))
 
-    def _interrupt(self, run: RunFolder, config: Mapping, reason: str) -> RunState:
+    def _interrupt(self, run: RunFolder, config: Mapping, reason: str, *, needs_written: bool = True) -> RunState:
         """Queue a process again whose job has died, or close it when that has happened too often.
 
-        Nothing happens while a job holds the run, or when the process is no longer under way.
+        Nothing happens while a job holds the run, or when the process is no longer under way. A state that cannot be
+        written is an error where it `needs_written`, and else returned.
         """
         try:
             with hold(run):
@@ -139,7 +144,12 @@ class Recovery:
                 if state.is_final or state.state == QUEUED:
                     return state
                 interrupted = _interrupted(run, config, state, reason, self._auto_resume_times)
-                write_state(run, interrupted)
+                try:
+                    write_state(run, interrupted)
+                except StorageUnavailable:
+                    if needs_written:
+                        raise
+                    return interrupted
         except RunHeld:
             return read_state(run)
         with suppress(ToolkitError):  # a full disk: the state says the same

@@ -1,5 +1,6 @@
 """RQ workers as this service wants them: frameworks imported before the fork, work-horses that never outlive a stop."""
 
+import logging
 import math
 import os
 import signal
@@ -22,11 +23,11 @@ from app.jobs.queue import FUNCTIONS, INFERENCE, QUEUE_NAMES, JobQueue, connect
 from app.jobs.worker.deaths import memory_kills
 from app.jobs.worker.kept_horse import KeptHorse
 from app.jobs.worker.recovery import Recovery
+from app.jobs.worker.redis_absence import is_news, wait_for_redis
 from app.jobs.worker.trusted_job import TrustedJob
 from app.runs.layout import StorageLayout
 from app.settings import Settings
 
-WAIT_FOR_REDIS_SECONDS = 30.0
 WAIT_AGAIN_SECONDS = 600.0
 SWEEP_SECONDS = 3
 # RQ waits for a job for 15 seconds less than this, and then looks around.
@@ -199,6 +200,7 @@ def run_worker(names: Sequence[str], settings: Settings) -> None:
     connection = connect(settings.queue_url)
     wait_for_redis(connection, settings.shown_queue_url)
     same_storage.check(connection, settings, same_storage.WAIT_SECONDS)
+    logging.getLogger("rq.worker").addFilter(is_news)
     _preload()
     _say(f"listening on {', '.join(names)}")
     with suppress(StopRequested):
@@ -248,23 +250,6 @@ def _is_inference(job: Job) -> bool:
 
 def _say(text: str) -> None:
     print(text, flush=True)
-
-
-def wait_for_redis(connection: Redis, url: str, seconds: float = WAIT_FOR_REDIS_SECONDS) -> None:
-    """Wait until Redis answers.
-
-    Raises:
-        ConfigurationError: if it does not in time, naming the URL as given here.
-    """
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            connection.ping()
-            return
-        except (RedisError, OSError) as error:
-            if time.monotonic() > deadline:
-                raise ConfigurationError(f"Redis does not answer at {url}; start it or correct REDIS_URL.") from error
-            time.sleep(0.2)
 
 
 def _preload() -> None:
