@@ -3,7 +3,7 @@
 import errno
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
@@ -87,6 +87,17 @@ def read_json(path: Path) -> Any:
     except OSError as error:
         raise unavailable(path, "read", error) from error
     return parse_json(path, content)
+
+
+def read_object(path: Path, needed: Iterable[str] = ()) -> dict[str, Any]:
+    """Return the object in a JSON file, as the service writes it; raises as `read_json`, also where a key lacks."""
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise StorageUnavailable(f"The file {path} holds no JSON object; correct it or restore a backup of it.")
+    for name in needed:
+        if name not in value:
+            raise StorageUnavailable(f"The file {path} lacks {name!r}; correct it or restore a backup of it.")
+    return value
 
 
 def parse_json(path: Path, content: bytes) -> Any:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import StorageUnavailable
-from app.files import read_json, remove_temporaries, write_atomically, write_json
+from app.files import read_json, read_object, remove_temporaries, write_atomically, write_json
 
 
 def names_in(folder: Path) -> list[str]:
@@ -120,3 +120,20 @@ def test_where_there_is_no_room_the_old_file_stays_and_the_part_written_is_remov
     assert ended.stdout == f"{path} cannot be written (File too large); give it room and access, then try again.\n"
     assert read_json(path) == "old"
     assert names_in(tmp_path) == ["state.json"]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"[1]", "holds no JSON object"),
+        (b"null", "holds no JSON object"),
+        (b'{"a": 1}', "lacks 'b'"),
+        (b"", "no valid"),
+    ],
+)
+def test_an_object_is_read_with_what_is_needed_of_it_or_the_file_is_named(tmp_path, content, told):
+    path = tmp_path / "card.json"
+    path.write_bytes(content)
+
+    with pytest.raises(StorageUnavailable, match=rf"{path} .*{told}"):
+        read_object(path, ("a", "b"))

@@ -3,10 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import orjson
-
 from app.errors import StorageUnavailable
-from app.files import read_json
+from app.files import parse_json, read_json, unavailable
 from app.runs.layout import RunFolder, StorageLayout
 from app.runs.state import RunState
 
@@ -74,7 +72,10 @@ def read_rows(path: Path, start: int = 0, count: int | None = None) -> list[dict
         if count is not None and len(rows) == count:
             break
         if number >= start:
-            rows.append(orjson.loads(line))
+            row = parse_json(path, line)
+            if not isinstance(row, dict):
+                raise _other_content(path, f"no object in line {number + 1}")
+            rows.append(row)
     return rows
 
 
@@ -95,3 +96,5 @@ def _whole_lines(path: Path) -> Iterator[bytes]:
                     yield line
     except FileNotFoundError:
         return
+    except OSError as error:
+        raise unavailable(path, "read", error) from error

@@ -6,7 +6,8 @@ from hashlib import file_digest
 
 import orjson
 
-from app.files import read_json, remove_temporaries, write_atomically, write_json
+from app.errors import StorageUnavailable
+from app.files import read_object, remove_temporaries, write_atomically, write_json
 from app.runs.layout import WeightsFolder
 from app.runs.reader import read_rows
 from app.training.config import TrainingConfig
@@ -77,5 +78,14 @@ def _cut_rows(folder: WeightsFolder, position: Position) -> None:
 
 
 def read_card(folder: WeightsFolder) -> TrainingConfig:
-    """Return the config that usable weights were trained with: model, class names, input size and preprocessing."""
-    return TrainingConfig.from_dict(read_json(folder.card)["config"])
+    """Return the config that usable weights were trained with: model, class names, input size and preprocessing.
+
+    Raises:
+        StorageUnavailable: naming the card, where it holds something else.
+    """
+    try:
+        return TrainingConfig.from_dict(read_object(folder.card, ("config",))["config"])
+    except TypeError as error:
+        raise StorageUnavailable(
+            f"The file {folder.card} holds no config of weights ({error}); correct it or restore a backup of it."
+        ) from error

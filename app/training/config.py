@@ -13,6 +13,10 @@ from app.zoo.properties import CHOICES, RULES, canonical_choice, property_key
 LONGEST_ECHO = 60
 
 
+# What the JSON form of a field of this type holds; of all others, a list.
+STORED_TYPES: dict = {str: str, int: int, float: int | float, bool: bool}
+
+
 @dataclass(frozen=True)
 class TrainingConfig:
     """Everything a training depends on besides the images.
@@ -83,9 +87,18 @@ class TrainingConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping) -> "TrainingConfig":
-        """Read `to_dict`'s form; keys of other versions are left out."""
-        known = {field.name for field in fields(cls)}
-        kept = {name: value for name, value in values.items() if name in known}
+        """Read `to_dict`'s form; keys of other versions are left out.
+
+        Raises:
+            TypeError: for anything that is no such form, naming the key.
+        """
+        if not isinstance(values, Mapping):
+            raise TypeError("a mapping is expected")
+        kept = {field.name: values[field.name] for field in fields(cls) if field.name in values}
+        for field in fields(cls):
+            expected = STORED_TYPES.get(field.type, list | tuple)
+            if field.name in kept and not isinstance(kept[field.name], expected):
+                raise TypeError(f"{field.name} is {kept[field.name]!r}")
         return cls(**kept | {name: tuple(kept.get(name, ())) for name in ("classes", "loss_weights")})
 
 

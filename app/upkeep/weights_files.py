@@ -8,7 +8,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from app.errors import StorageUnavailable
-from app.files import read_json
+from app.files import read_object
 from app.repositories.database import Database
 from app.runs.layout import StorageLayout, WeightsFolder
 from app.upkeep.finding import Finding, leftover
@@ -48,12 +48,11 @@ def _is_worked_on(storage: StorageLayout, record: Mapping) -> bool:
 
 def _faulty_files(folder: WeightsFolder, place: str, advice: str) -> Iterator[Finding]:
     try:
-        card = read_json(folder.card)
+        card = read_object(folder.card, ("config",))
     except (StorageUnavailable, FileNotFoundError):
         yield Finding(f"{place}/weights.json", "It cannot be read.", advice)
         return
-    digest = card.get("digest") if isinstance(card, dict) else None
-    fault = _fault_of(folder.best, digest)
+    fault = _fault_of(folder.best, card.get("digest"))
     if fault:
         yield Finding(f"{place}/best.pt", fault, advice)
     fault = _fault_of(folder.last, None) if folder.last.exists() else None

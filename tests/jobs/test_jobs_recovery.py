@@ -1,6 +1,7 @@
 """Processes whose job died or was lost, found without a worker and without waiting: the clock is the test's own."""
 
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -10,7 +11,7 @@ from dataclasses import replace
 import pytest
 from test_jobs_submission import dataset, projects, request_body
 
-from app.errors import StorageUnavailable
+from app.errors import NotFound, StorageUnavailable
 from app.files import write_json
 from app.jobs.processes import following
 from app.jobs.queue import JobQueue
@@ -221,10 +222,10 @@ def test_on_read_only_storage_who_asks_is_told_that_the_job_died(services, clock
     with RunWriter(run, run.log):
         pass  # it ends without a final state, as one that is killed
     read_only()
-    assert processes.find_process(services, process_id).state.state == STARTED
+    assert following.find_process(services, process_id).state.state == STARTED
     clock.seconds += 3
 
-    state = processes.find_process(services, process_id).state
+    state = following.find_process(services, process_id).state
 
     assert state.state == QUEUED and state.line.startswith("Interrupted (1 of at most 2 times): ")
     assert read_state(run).state == STARTED
@@ -236,7 +237,7 @@ def test_on_read_only_storage_a_job_that_lives_is_told_as_such(services, clock, 
     with RunWriter(run, run.log):
         read_only()
         for _ in range(2):
-            assert processes.find_process(services, process_id).state.state == STARTED
+            assert following.find_process(services, process_id).state.state == STARTED
             clock.seconds += 60
 
 
@@ -267,6 +268,18 @@ def test_a_stop_needs_no_redis(services, process_id, run):
     assert following.stop(services, process_id) == "Training stopped"
 
     assert read_state(run).state == STOPPED
+
+
+def test_a_stop_of_a_process_that_is_deleted_meanwhile_finds_none(services, process_id, run):
+    class Deleting(Recovery):
+        def true_state(self, process_id, run, config, state):
+            shutil.rmtree(run.path)
+            run.path.mkdir()
+            return state
+
+    deleting = replace(services, recovery=Deleting(services.storage, services.queue, 2))
+    with pytest.raises(NotFound, match="There is no process"):
+        following.stop(deleting, process_id)
 
 
 def test_a_stop_of_a_running_process_may_be_sent_twice(services, process_id, run):

@@ -1,4 +1,5 @@
 import io
+import resource
 import tarfile
 import threading
 import zipfile
@@ -12,11 +13,13 @@ import pytest
 
 from app.datasets.places import resolve
 from app.errors import Conflict, InvalidInput, JobFailure, TooLarge
+from app.jobs.datasets.checking import dataset_report
 from app.jobs.datasets.images import fetch_images, fetched_folder
 from app.jobs.datasets.opened import open_dataset
 from app.jobs.datasets.registration import UploadedFile, channels_of, register_dataset
 from app.jobs.datasets.versions import split_dataset
 from app.jobs.initialisation import initialise
+from app.jobs.queue import JobQueue
 from app.jobs.removal.deletion import delete_dataset
 from app.jobs.services import open_services
 from app.settings import Settings
@@ -181,6 +184,26 @@ def test_registering_starts_the_check_and_needs_no_queue(services, settings, dat
     alone = open_services(replace(settings, redis_url="redis://127.0.0.1:1/0"))
     record = register_dataset(alone, "Set", 1, str(data_root / "set.yml"))
     assert alone.database.datasets.get(record["id"]) == record and record.get("check_process_id") is None
+
+
+class FillingQueue(JobQueue):
+    """A real queue that takes all room from this process as soon as somebody uses it."""
+
+    def check(self):
+        super().check()
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+
+
+def test_a_disk_that_is_full_when_the_check_starts_costs_no_dataset(services, settings, data_root):
+    full = replace(services, queue=FillingQueue(settings.queue_url))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        record = register_dataset(full, "Set", 1, "set.yml")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    assert services.database.datasets.get(record["id"]) == record
+    assert record.get("check_process_id") is None and dataset_report(services, record["id"])["state"] == "queued"
 
 
 def test_a_chosen_colour_type_wins_over_that_of_the_first_image(services, data_root):

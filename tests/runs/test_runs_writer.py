@@ -3,6 +3,7 @@ import threading
 
 import pytest
 
+from app.errors import StorageUnavailable
 from app.runs.layout import StorageLayout
 from app.runs.reader import count_rows, read_config, read_lines, read_rows, read_state
 from app.runs.state import FAILED, FINISHED, QUEUED, STARTED, STOPPED, STOPPING
@@ -108,3 +109,19 @@ def test_rows_are_read_by_page_and_a_half_written_last_one_is_left_out(tmp_path)
 @pytest.mark.parametrize("text", ["", "..", "../../etc", PROCESS_ID.upper(), PROCESS_ID + "/x", "1" * 36])
 def test_only_a_process_id_of_ours_names_a_folder(tmp_path, text):
     assert StorageLayout(tmp_path).run(text) is None
+
+
+@pytest.mark.parametrize("content", [b"[1]\n", b'{"index": 1\n', b"\xff\n"])
+def test_a_file_of_rows_that_holds_something_else_is_named(tmp_path, content):
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(content)
+
+    with pytest.raises(StorageUnavailable, match="jsonl"):
+        read_rows(path)
+
+
+def test_a_folder_in_the_place_of_a_file_of_lines_is_named(run):
+    run.progress_lines.mkdir()
+
+    with pytest.raises(StorageUnavailable, match="Is a directory"):
+        read_lines(run)

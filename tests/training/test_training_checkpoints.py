@@ -1,9 +1,11 @@
 import json
 import math
 
+import pytest
 from test_training_loading import config_for
 
 from app.engines import get_engine
+from app.errors import StorageUnavailable
 from app.runs.layout import StorageLayout
 from app.training.checkpoints import read_card, save_epoch
 from app.training.position import Position
@@ -24,6 +26,18 @@ def test_weights_can_be_used_once_the_card_is_there(tmp_path):
 
     assert folder.has_weights()
     assert read_card(folder) == config
+
+
+@pytest.mark.parametrize(
+    "content", [[], {}, {"config": None}, {"config": {}}, {"config": config_for().to_dict() | {"channels": "3"}}]
+)
+def test_a_card_that_holds_something_else_is_named(tmp_path, content):
+    folder = StorageLayout(tmp_path).weights(3)
+    folder.path.mkdir(parents=True)
+    folder.card.write_text(json.dumps(content))
+
+    with pytest.raises(StorageUnavailable, match="weights"):
+        read_card(folder)
 
 
 def test_a_worse_epoch_leaves_the_best_weights_alone(tmp_path):

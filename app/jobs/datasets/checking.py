@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from app.datasets.groups import group_feature
 from app.datasets.masks import MaskRule
 from app.errors import Conflict, InvalidInput, NotFound
-from app.files import read_json
+from app.files import read_object
 from app.jobs import queue
 from app.jobs.datasets.opened import open_dataset
 from app.jobs.processes.following import Process, find_process, stop
@@ -142,7 +142,7 @@ def warnings_of(dataset_id: int, report: Mapping) -> list[str]:
 def stored_report(storage: StorageLayout, dataset_id: int) -> dict | None:
     """Return the newest report on a dataset, None before its first check has ended."""
     with suppress(FileNotFoundError):
-        return read_json(storage.report(dataset_id))
+        return read_object(storage.report(dataset_id), ("problems", "problem_counts"))
     return None
 
 

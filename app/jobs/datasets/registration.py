@@ -17,7 +17,7 @@ from app.datasets.places import resolve
 from app.datasets.probe import probe
 from app.datasets.volumes import with_slices
 from app.datasets.yaml_format import is_file_in, read, write
-from app.errors import DatasetError, InvalidInput, NotFound, QueueUnavailable
+from app.errors import DatasetError, InvalidInput, NotFound, QueueUnavailable, StorageUnavailable
 from app.files import unavailable, write_atomically
 from app.jobs.datasets.checking import start_check
 from app.jobs.datasets.sources import Source, Wanted, read_path, read_upload
@@ -134,7 +134,8 @@ def store(services: Services, draft: Path, entry: Mapping, source: Source, descr
     except BaseException:
         shutil.rmtree(final, ignore_errors=True)
         raise
-    with suppress(QueueUnavailable):  # whoever asks for the report starts the check then
+    # The dataset is stored, whatever becomes of its check; whoever asks for the report starts that then.
+    with suppress(QueueUnavailable, StorageUnavailable):
         start_check(services, record)
     return datasets.get(dataset_id)
 

@@ -78,9 +78,12 @@ def stop(services: Services, process_id: str) -> str:
         StorageUnavailable: when the run folder cannot be written.
     """
     process = find_process(services, process_id)
-    if process.state.is_final or not _is_closed_waiting(process):
-        _refuse_ended(process)
-        request_stop(process.run)
+    try:
+        if process.state.is_final or not _is_closed_waiting(process):
+            _refuse_ended(process)
+            request_stop(process.run)
+    except FileNotFoundError:  # it was deleted in between
+        raise NotFound(f"There is no process {process_id[:50]!r}.") from None
     with suppress(QueueUnavailable):  # a worker that takes it off the queue finds that it has ended
         services.queue.withdraw(process.config["type"], process.id)
     return f"{KIND_NAMES[process.config['type']]} stopped"

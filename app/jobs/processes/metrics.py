@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from app.files import read_json
+from app.files import read_object
 from app.jobs import queue
 from app.jobs.processes.following import find_process
 from app.jobs.services import Services
@@ -42,6 +42,6 @@ def _curves(path: Path) -> dict[str, list[dict]]:
 
 def _read(path: Path) -> dict | None:
     try:
-        return read_json(path)
+        return read_object(path)
     except FileNotFoundError:
         return None

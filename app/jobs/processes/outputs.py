@@ -5,7 +5,7 @@ from io import StringIO
 from pathlib import Path
 
 from app.errors import NotFound
-from app.files import read_json
+from app.files import read_object
 from app.jobs import queue
 from app.jobs.processes.following import Process, find_process
 from app.jobs.services import Services
@@ -40,7 +40,7 @@ def outputs(services: Services, process_id: str, page: int | None = None, page_s
     if process.state.state == STOPPED:
         answer["result"] = f"{process.state.line}; images without a row were not looked at."
     if process.run.metrics.exists():
-        answer["metrics"] = read_json(process.run.metrics)
+        answer["metrics"] = read_object(process.run.metrics)
     return answer
 
 

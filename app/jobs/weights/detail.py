@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from app.files import read_json
+from app.files import read_object
 from app.jobs.services import Services
 from app.runs.layout import WeightsFolder
 from app.runs.reader import read_config
@@ -22,7 +22,7 @@ def export_report(folder: WeightsFolder) -> dict | None:
     A training that goes on to better weights leaves the old file behind: it is the card that says which ones it is of.
     """
     try:
-        card, report = read_json(folder.card), read_json(folder.export)
+        card, report = read_object(folder.card), read_object(folder.export, ("digest", "error"))
     except FileNotFoundError:
         return None
     if report["digest"] != card.get("digest"):

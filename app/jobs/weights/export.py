@@ -10,7 +10,7 @@ import orjson
 
 from app.engines import get_engine
 from app.errors import JobFailure
-from app.files import read_json, write_json
+from app.files import read_object, write_json
 from app.jobs.datasets.images import fetched_folder
 from app.jobs.datasets.opened import open_dataset
 from app.runs.layout import WeightsFolder
@@ -39,7 +39,7 @@ def export_weights(folder: WeightsFolder, facts: Mapping[str, str], images: Iter
     Raises:
         JobFailure: when the file cannot be made, or gives other results; the report says so too.
     """
-    card = read_json(folder.card)
+    card = read_object(folder.card, ("config",))
     report = {"digest": card.get("digest"), "is_noise": images is None}
     try:
         report |= _export(folder, card, facts, images)
