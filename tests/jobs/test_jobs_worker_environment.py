@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from app.jobs.worker.environment import ALLOCATION, WAITING, completed
+from app.jobs.worker.environment import ALLOCATION, BEGUN, WAITING, completed
 
 PROGRAM = """
 import json, os, sys
@@ -45,7 +45,14 @@ def test_a_program_begins_anew_as_the_same_process_with_the_same_arguments():
     with subprocess.Popen(command, env=ours, stdout=subprocess.PIPE, text=True) as program:
         output, _ = program.communicate()
 
-    assert json.loads(output) == [program.pid, ["training", "a b"], ours | WAITING | ALLOCATION]
+    assert json.loads(output) == [program.pid, ["training", "a b"], ours | WAITING | ALLOCATION | {BEGUN: "1"}]
+
+
+def test_a_program_begins_anew_once_though_the_c_library_takes_out_what_it_was_given():
+    ours = {name: value for name, value in os.environ.items() if name not in WAITING | ALLOCATION} | {BEGUN: "1"}
+    output = subprocess.run([sys.executable, "-c", PROGRAM], env=ours, stdout=subprocess.PIPE, check=True).stdout
+
+    assert json.loads(output)[2] == ours
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,9 @@ ALLOCATION = {
 }
 
 
+BEGUN = "DHT_WORKER_HAS_BEGUN"  # anew: where the C library takes something out again, it does so each time
+
+
 def completed(environment: Mapping[str, str]) -> dict[str, str]:
     """Return an environment with what is missing in it; whatever a person has chosen stays."""
     waiting = {} if "OMP_WAIT_POLICY" in environment else WAITING
@@ -30,7 +33,9 @@ def ensure() -> None:
     unknown how to begin anew, the program goes on, slower.
     """
     missing = completed(os.environ).items() - os.environ.items()
-    os.environ.update(missing)
-    if missing and sys.executable:
+    if not missing or BEGUN in os.environ:
+        return
+    os.environ.update({**dict(missing), BEGUN: "1"})
+    if sys.executable:
         with suppress(OSError):
             os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
