@@ -100,6 +100,14 @@ def descendant(pid: int, words: str) -> int:
     raise AssertionError(f"no {words}")
 
 
+def wait_for_descendants(pid: int, count: int) -> list[int]:
+    deadline = time.monotonic() + 15
+    while len(pids := descendants(pid)) < count:
+        assert time.monotonic() < deadline, pids
+        time.sleep(0.01)
+    return pids
+
+
 def wait_until_gone(pids: list[int], seconds: float = 15) -> None:
     deadline = time.monotonic() + seconds
     while remaining := [pid for pid in pids if is_alive(pid)]:
@@ -216,13 +224,13 @@ def test_what_a_program_left_running_is_ended_too(launch):
     leaver = """leaver: sh -c 'setsid sh -c "trap : TERM; sleep 600; sleep 600" & echo started; exec sleep 600'"""
     process = launch(REDIS, WEB, leaver)
     read_until(process, "Ready")
-    pids = descendants(process.pid)
+    pids = wait_for_descendants(process.pid, 5)
 
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=STOP_SECONDS)
 
     assert process.returncode == 0
-    assert len(pids) >= 5 and not any(map(is_alive, pids))
+    assert not any(map(is_alive, pids))
 
 
 def test_a_second_ctrl_c_kills_a_program_that_does_not_stop(launch):

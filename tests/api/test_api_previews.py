@@ -152,7 +152,9 @@ def test_masks_of_a_dataset_mean_what_its_check_found(client, toolkit, masked):
     body = {"text": "AugFlip p=1", "dataset_id": masked["id"], "count": 1, "size": 60}
     before, _ = cells(picture_of(client.post(ADDRESS, json=body)), 60, 2)
     rule = MaskRule({0: 0, 1: 1, 255: 1})
-    write_json(toolkit.storage.report(masked["id"]), {"masks": {"rule": rule.to_dict()}})
+    write_json(
+        toolkit.storage.report(masked["id"]), {"problems": [], "problem_counts": {}, "masks": {"rule": rule.to_dict()}}
+    )
 
     after, _ = cells(picture_of(client.post(ADDRESS, json=body)), 60, 2)
 
