@@ -67,3 +67,37 @@ def test_a_dismissed_process_has_ended(horse):
     done(horse, "first")
     horse.dismiss()
     assert not psutil.pid_exists(horse.pid)
+
+
+class Alarm(Exception):
+    pass
+
+
+@pytest.fixture
+def alarms():
+    """An alarm every now and then, by which RQ interrupts whoever waits."""
+
+    def ring(signum, frame):
+        raise Alarm
+
+    before = signal.signal(signal.SIGALRM, ring)
+    yield lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def test_no_alarm_makes_a_wait_overhear_the_end(horse, alarms):
+    for number in range(1000):
+        assert horse.begin({"word": "again"})
+        answer, interruptions = None, 0
+        while answer is None:
+            assert interruptions < 10_000, f"order {number} never ends"
+            try:
+                alarms(1e-4 + number % 50 * 1e-5)  # at another moment each time
+                answer = horse.wait()
+                alarms(0)
+            except Alarm:
+                alarms(0)
+                interruptions += 1
+        assert answer == (os.EX_OK, True)
+        assert horse.wait() == answer  # RQ may be interrupted when it has been told

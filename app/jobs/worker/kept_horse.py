@@ -20,6 +20,7 @@ class KeptHorse:
 
     def __init__(self, perform: Callable[[dict], bool]):
         """Fork; in the child, `perform` does each order and tells whether the child is still fit for others."""
+        self._ended: tuple[int, bool] | None = None
         self._connection, theirs = Pipe()
         self.pid = os.fork()
         if self.pid == 0:
@@ -31,12 +32,27 @@ class KeptHorse:
         """Hand over an order of JSON values; tell whether somebody is there to take it."""
         with suppress(OSError):
             if os.waitpid(self.pid, os.WNOHANG) == (0, 0):
+                self._ended = None
                 self._connection.send_bytes(json.dumps(order).encode())
                 return True
         return False
 
     def wait(self) -> tuple[int, bool]:
-        """Wait for the end of the order; return the exit status (0: it was done), and whether the child stays."""
+        """Wait for the end of the order; return the exit status (0: it was done), and whether the child stays.
+
+        RQ interrupts this by an alarm whenever it wants to look around, and then asks again: an end that has been heard
+        is kept until the next order, and no alarm comes between hearing and keeping it.
+        """
+        if self._ended is None:
+            self._connection.poll(None)
+            try:
+                signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
+                self._ended = self._hear()
+            finally:
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
+        return self._ended
+
+    def _hear(self) -> tuple[int, bool]:
         try:
             if self._connection.recv_bytes() == DONE:
                 return os.EX_OK, True

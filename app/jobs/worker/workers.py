@@ -125,6 +125,7 @@ class JobWorker(Worker):
     def fork_work_horse(self, job, queue):
         """Give an inference to the work-horse that stays, and any other job to one of its own."""
         if not _is_inference(job):
+            self._horse_at_work = None
             super().fork_work_horse(job, queue)
             return
         order = {"job_id": job.id, "queue": queue.name, "execution_id": self.execution.id}
@@ -135,12 +136,11 @@ class JobWorker(Worker):
         self._horse_pid = self._kept_horse.pid
 
     def wait_for_horse(self):
-        """Wait until the job has ended, be it with its work-horse or not."""
+        """Wait until the job has ended, be it with its work-horse or not; RQ may ask again for what it was told."""
         horse = self._horse_at_work
         if horse is None:
             return super().wait_for_horse()
         status, stays = horse.wait()
-        self._horse_at_work = None
         if not stays:
             self._kept_horse = None
         return horse.pid, status, None
