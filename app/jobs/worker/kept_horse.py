@@ -45,11 +45,12 @@ class KeptHorse:
         """
         if self._ended is None:
             self._connection.poll(None)
+            # Not by blocking the signal: another thread of the worker would take it, and Python raise it here.
+            before = signal.signal(signal.SIGALRM, _overhear)
             try:
-                signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
                 self._ended = self._hear()
             finally:
-                signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
+                signal.signal(signal.SIGALRM, before)
         return self._ended
 
     def _hear(self) -> tuple[int, bool]:
@@ -66,6 +67,10 @@ class KeptHorse:
         self._connection.close()
         with suppress(ChildProcessError):
             os.waitpid(self.pid, 0)
+
+
+def _overhear(signum: int, frame: object) -> None:
+    """Do nothing about an alarm."""
 
 
 def _serve(connection: Connection, perform: Callable[[dict], bool]) -> None:
