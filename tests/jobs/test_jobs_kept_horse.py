@@ -86,7 +86,7 @@ def alarms():
     signal.signal(signal.SIGALRM, before)
 
 
-def test_no_alarm_makes_a_wait_overhear_the_end(horse, alarms):
+def test_no_alarm_makes_a_wait_miss_the_end(horse, alarms):
     for number in range(1000):
         assert horse.begin({"word": "again"})
         answer, interruptions = None, 0

@@ -1,4 +1,4 @@
-"""Exports weights, or takes in a foreign file, and ends: `python -m app.jobs.weights.program`, see `weights_order`.
+"""Exports weights, or takes in a foreign file, and ends: `python -m app.jobs.weights.program`, see `order`.
 
 It reads an order as JSON and writes the answer as JSON; a refusal is `{"error": sentence}` with its own exit code.
 """

@@ -16,7 +16,6 @@ ALLOCATION = {
     "GLIBC_TUNABLES": f"glibc.malloc.mmap_threshold={2**25}:glibc.malloc.trim_threshold={2**32}:glibc.malloc.hugetlb=1"
 }
 
-
 BEGUN = "DHT_WORKER_HAS_BEGUN"  # anew: where the C library takes something out again, it does so each time
 
 

@@ -46,7 +46,7 @@ class KeptHorse:
         if self._ended is None:
             self._connection.poll(None)
             # Not by blocking the signal: another thread of the worker would take it, and Python raise it here.
-            before = signal.signal(signal.SIGALRM, _overhear)
+            before = signal.signal(signal.SIGALRM, _ignore)
             try:
                 self._ended = self._hear()
             finally:
@@ -69,7 +69,7 @@ class KeptHorse:
             os.waitpid(self.pid, 0)
 
 
-def _overhear(signum: int, frame: object) -> None:
+def _ignore(signum: int, frame: object) -> None:
     """Do nothing about an alarm."""
 
 

@@ -1,4 +1,4 @@
-"""Memory that is given back to the system: worker_environment has the C library keep it for the next step."""
+"""Memory that is given back to the system: `environment` has the C library keep it for the next step."""
 
 import ctypes
 import gc
