@@ -17,8 +17,9 @@ demo: install ## Train and test two networks on real images through the REST API
 serve: install ## Run the service until Ctrl-C (docs/settings.md lists PORT, STORAGE_DIR and all else)
 	@$(BIN)/dht serve
 
+# A test that kills the program it runs in is tried by the next one, so there is an end to these.
 test: install ## Run all tests, two files at a time
-	@OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 2
 
 check: install ## Check style, format, types and who imports whom
 	$(BIN)/ruff check .

@@ -86,6 +86,7 @@ def alarms():
     signal.signal(signal.SIGALRM, before)
 
 
+@pytest.mark.timeout(method="thread")  # the other method needs the alarm for itself
 def test_no_alarm_makes_a_wait_miss_the_end(horse, alarms):
     for number in range(1000):
         assert horse.begin({"word": "again"})
