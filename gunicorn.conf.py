@@ -12,8 +12,6 @@ from app.api.refusals import write_refusal
 from app.errors import ConfigurationError
 from app.settings import Settings
 
-SLOW_CLIENT_SECONDS = 20
-
 _settings = Settings.from_environment()
 
 bind = f"[{_settings.host}]:{_settings.port}" if ":" in _settings.host else f"{_settings.host}:{_settings.port}"
@@ -42,11 +40,6 @@ def on_starting(server):
         refuse_exposure(hosts, server.app.wsgi().extensions["toolkit"].tokens)
     except ConfigurationError as error:
         sys.exit(error.message)
-
-
-def pre_request(worker, request):
-    """Give up on a client that stops sending or taking: each one holds a thread."""
-    request.unreader.sock.settimeout(SLOW_CLIENT_SECONDS)
 
 
 def post_worker_init(worker):

@@ -5,7 +5,7 @@ from functools import partial
 from typing import IO
 
 from flask import Flask, Response, request
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
 
 from app.errors import MalformedRequest
 
@@ -30,9 +30,9 @@ def limit_bodies(app: Flask, max_body_bytes: int, max_upload_bytes: int) -> None
         # Read once, here: nothing may act on a part of a body that is cut off, malformed or endless.
         try:
             received = len(request.get_data())
-        except HTTPException:
-            raise
         except Exception as error:  # what a server raises for a body it cannot read has no base class in common
+            if isinstance(error, HTTPException) and not isinstance(error, ClientDisconnected):
+                raise
             raise MalformedRequest("The body could not be read to its end; send the request again.") from error
         if received < (request.content_length or 0):
             raise MalformedRequest(f"The body ended after {received} of {request.content_length} bytes; send it again.")

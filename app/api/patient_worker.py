@@ -10,11 +10,12 @@ from functools import partial
 from socket import SHUT_WR, socket
 
 from gunicorn import util  # type: ignore[import-untyped]
+from gunicorn.http.message import Request  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
 
+from app.api.paced_socket import PATIENCE_SECONDS, PacedSocket
 from app.api.request_ends import LARGEST_HEAD, wanted_bytes
 
-RECEIVING_SECONDS = 20.0
 LEAVING_SECONDS = 2.0  # that a client has to take an answer and leave
 READ_BYTES = 65536
 TOO_MANY = (
@@ -29,7 +30,7 @@ class PatientWorker(ThreadWorker):
     """Gunicorn's worker with threads, whose main loop receives each request and gives it to a thread when it is there.
 
     In the original a thread waits for as long as a client takes to send a head, so that a few slow clients keep all
-    threads from everybody else. Here they only keep connections, for `RECEIVING_SECONDS` at most. Those whose bodies a
+    threads from everybody else. Here they only keep connections, for `PATIENCE_SECONDS` at most. Those whose bodies a
     thread has to wait for keep a quarter of the threads at most, and those who do not leave after their answer none;
     the original waits for each of them in its main loop. It builds on what is inside gunicorn 27.0, so setup.cfg asks
     for that.
@@ -62,6 +63,12 @@ class PatientWorker(ThreadWorker):
         """Go on with a connection on which more has come than the request that was answered."""
         self._receive(conn, conn.parser.unreader.take_buffered())
 
+    def handle_request(self, req: Request, conn: TConn) -> bool:
+        """Answer a request; give up on a client that stops sending or taking, for each one holds a thread."""
+        conn.sock.settimeout(PATIENCE_SECONDS)
+        req.unreader.sock = PacedSocket(conn.sock)
+        return super().handle_request(req, conn)
+
     def finish_request(self, conn: TConn, fs: Future) -> None:
         """Wait for the next request of a connection whose request was answered, or let it go."""
         self._awaited_conns.discard(conn)
@@ -83,7 +90,7 @@ class PatientWorker(ThreadWorker):
 
     def _receive(self, conn: TConn, received: bytes = b"") -> None:
         conn.sock.setblocking(False)
-        conn.timeout = time.monotonic() + RECEIVING_SECONDS
+        conn.timeout = time.monotonic() + PATIENCE_SECONDS
         conn.received, conn.wanted_bytes = bytearray(), None
         if _takes(conn, received):
             self._hand_over(conn)

@@ -1,5 +1,6 @@
 """Clients that send slowly, or not as others do, at a web server with one worker of two threads."""
 
+import select
 import socket
 from contextlib import ExitStack
 
@@ -62,6 +63,15 @@ def test_clients_that_send_large_bodies_slowly_keep_a_part_of_the_threads(connec
     while b"HTTP/1.1 503 " in (found := answer(connect(CHUNKED_BODY + b"0\r\n\r\n"))):
         continue
     assert b"JSON" in found  # there is a place again, and the empty body is refused for itself
+
+
+def test_a_client_that_sends_hardly_anything_of_a_large_body_is_given_up(connect):
+    connection = connect(LARGE_BODY)
+    while not select.select([connection], [], [], 0.5)[0]:
+        connection.sendall(b" ")  # silence, for which gunicorn alone would give up, there is none
+
+    found = answer(connection)
+    assert found.startswith(b"HTTP/1.1 400 ") and b"could not be read to its end" in found
 
 
 def test_clients_that_do_not_leave_after_the_answer_keep_nobody_waiting(connect):
