@@ -21,9 +21,10 @@ from app import embedded_redis
 from app.access.exposure import refuse_exposure
 from app.access.tokens import stored_tokens
 from app.engines import why_not_installed
-from app.errors import ConfigurationError, Conflict, QueueUnavailable, StorageUnavailable
+from app.errors import ConfigurationError, Conflict, StorageUnavailable
 from app.jobs.processes.presence import listening_queues
-from app.jobs.queue import QUEUE_NAMES, JobQueue
+from app.jobs.queue import QUEUE_NAMES, connect
+from app.jobs.worker.redis_absence import wait_for_redis
 from app.pids import is_running
 from app.program_log import ProgramLog
 from app.settings import CLONE_FOLDER, Settings
@@ -53,7 +54,7 @@ def serve(settings: Settings, procfile: Path) -> None:
         settings = replace(settings, port=free_port(settings.host, settings.port))
         if not settings.uses_embedded_redis:
             programs = [program for program in programs if program.name != REDIS]
-            _check_redis(settings)
+            wait_for_redis(connect(settings.queue_url), settings.shown_queue_url, seconds=0)
         log = ProgramLog(sys.stdout, (program.name for program in programs))
         supervisor = Supervisor(
             arrange(programs, settings),
@@ -210,13 +211,3 @@ def _port_fault(host: str, port: int, error: Exception) -> str:
     if isinstance(error, PermissionError):
         return f"Port {port} may only be used by root; choose one from 1024 on with PORT=8000 make serve."
     return f"HOST={host} is not an address of this machine; 127.0.0.1 serves this machine only, 0.0.0.0 the network."
-
-
-def _check_redis(settings: Settings) -> None:
-    try:
-        JobQueue(settings.redis_url).check()
-    except (QueueUnavailable, ValueError) as error:
-        raise ConfigurationError(
-            "The Redis server that REDIS_URL names does not answer; start it or correct the URL, "
-            "or leave REDIS_URL empty for the embedded one."
-        ) from error

@@ -299,7 +299,7 @@ def test_a_storage_folder_that_cannot_be_made_is_refused(launch, folder):
 def test_a_redis_that_does_not_answer_is_refused_without_showing_its_password(launch):
     message = refusal(launch(WEB, REDIS_URL="redis://:secret@127.0.0.1:1/0"))
 
-    assert message.startswith("Error: The Redis server that REDIS_URL names does not answer")
+    assert message.startswith("Error: Redis at redis://127.0.0.1:1/0 does not answer (Connection refused); ")
     assert "secret" not in message
 
 

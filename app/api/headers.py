@@ -10,6 +10,12 @@ ALLOWED_HEADERS = "Accept, Authorization, Content-Type, X-Requested-With"
 EXPOSED_HEADERS = "Location, X-Pagination, Content-Disposition"
 PREFLIGHT_SECONDS = "600"
 CONTENT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"  # plots as SVG have styles
+HARDENING = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": CONTENT_POLICY,
+    "Cache-Control": "no-store",
+}
 SHARED = frozenset(["pages.static", "api-docs.openapi_json", "pages.show_documentation", "pages.show_start"])
 
 
@@ -41,14 +47,12 @@ def harden(app: Flask) -> None:
 
     @app.after_request
     def add_headers(response: Response) -> Response:
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Referrer-Policy"] = "no-referrer"
-        response.headers.setdefault("Content-Security-Policy", CONTENT_POLICY)
-        if request.endpoint not in SHARED:
-            response.headers.setdefault("Cache-Control", "no-store")
-            if response.cache_control.public:  # a proxy would give it to people who have no token
-                response.cache_control.public = False
-                response.cache_control.private = True
+        for name, value in HARDENING.items():
+            if name != "Cache-Control" or request.endpoint not in SHARED:
+                response.headers.setdefault(name, value)
+        if request.endpoint not in SHARED and response.cache_control.public:
+            response.cache_control.public = False  # a proxy would give it to people who have no token
+            response.cache_control.private = True
         if response.status_code == 204 or (request.method == "OPTIONS" and response.status_code == 200):
             response.headers.pop("Content-Type", None)  # there is nothing that would have one
         return response

@@ -23,7 +23,8 @@ def get_health() -> tuple[dict, int]:
     """Tell how the service is.
 
     `ok`, and `degraded` when something needs a person but every request is answered, with 200; `failing` with 503. No
-    token is needed for the word alone. The answer takes a tenth of a second at most, whatever hangs.
+    token is needed for the word alone. The answer takes a second at most, and a
+    tenth of one where it is asked for every few seconds, whatever hangs.
     """
     found = health(services())
     is_told_all = g.client is not None or not needs_token(services().tokens)

@@ -77,7 +77,7 @@ class ServiceNumbers:
 
     def collect(self) -> Iterator["GaugeMetricFamily"]:
         """Yield each family of numbers."""
-        seen = services().redis_probe.ask()
+        seen, _ = services().redis_probe.ask()
         yield gauge("dht_redis_up", "Whether Redis answers.", (), [((), seen is not None)])
         queues, workers = (seen["queues"], seen["workers"]) if seen else ([], [])
         states = ("waiting", "started", "finished", "failed")

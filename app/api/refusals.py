@@ -6,6 +6,7 @@ import orjson
 from gunicorn.util import write_nonblock  # type: ignore[import-untyped]
 
 from app.api.errors import error_body
+from app.api.headers import HARDENING
 
 
 def write_refusal(client: socket.socket, code: int, reason: str, message: str) -> None:
@@ -15,6 +16,6 @@ def write_refusal(client: socket.socket, code: int, reason: str, message: str) -
         f"HTTP/1.1 {code} {reason}\r\n"
         "Connection: close\r\n"
         "Content-Type: application/json\r\n"
-        f"Content-Length: {len(content)}\r\n\r\n"
+        f"Content-Length: {len(content)}\r\n" + "".join(f"{name}: {value}\r\n" for name, value in HARDENING.items())
     )
-    write_nonblock(client, head.encode("latin-1") + content)
+    write_nonblock(client, head.encode("latin-1") + b"\r\n" + content)

@@ -7,11 +7,10 @@ the service away from others, and they do not take it away themselves.
 import time
 from collections.abc import Callable
 
-from redis import Redis
 from redis.exceptions import RedisError
 
 from app.errors import TooManyRequests
-from app.jobs.queue import QUEUE_NAMES
+from app.jobs.queue import QUEUE_NAMES, connect
 
 ANSWER_SECONDS = 0.25
 SECONDS_WITHOUT = 5.0
@@ -30,7 +29,7 @@ class ClientLimits:
     """
 
     def __init__(self, url: str, requests_per_minute: int, waiting_jobs: int):
-        self._redis = Redis.from_url(url, socket_connect_timeout=ANSWER_SECONDS, socket_timeout=ANSWER_SECONDS)
+        self._redis = connect(url, connect_seconds=ANSWER_SECONDS, answer_seconds=ANSWER_SECONDS)
         self._requests_per_minute = requests_per_minute
         self._waiting_jobs = waiting_jobs
         self._off_until = 0.0

@@ -6,6 +6,7 @@ from functools import cache
 from importlib.metadata import version
 
 from app.engines import ENGINES, package_versions, why_not_installed
+from app.jobs.redis_faults import redis_fault
 from app.jobs.services import Services
 from app.runs.layout import StorageLayout
 
@@ -20,9 +21,9 @@ NECESSARY_QUEUES = ("training", "inference")
 
 def health(services: Services) -> dict:
     """Return the state of every part; no part that hangs is waited for."""
-    seen = services.redis_probe.ask()
+    seen, fault = services.redis_probe.ask()
     disk = disk_room(services.storage)
-    failures = [*_redis_failures(seen), *_disk_failures(services.storage, disk)]
+    failures = [*_redis_failures(fault), *_disk_failures(services.storage, disk)]
     worries = [*_queue_worries(seen), *_disk_worries(disk)]
     return {
         "status": FAILING if failures else DEGRADED if worries else OK,
@@ -59,8 +60,8 @@ def _engines() -> tuple[dict, ...]:
     )
 
 
-def _redis_failures(seen: dict | None) -> list[str]:
-    return [] if seen else ["Redis does not answer, so nothing can be queued; start it or correct REDIS_URL."]
+def _redis_failures(fault: Exception | None) -> list[str]:
+    return [f"{redis_fault(fault)} Until then nothing can be queued."] if fault else []
 
 
 def _disk_failures(storage: StorageLayout, disk: dict | None) -> list[str]:

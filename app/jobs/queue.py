@@ -1,5 +1,6 @@
 """Jobs in Redis, by RQ: enqueued by dotted name with the process id as job id, serialised as JSON."""
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -13,8 +14,9 @@ from rq.exceptions import NoSuchJobError
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from app.errors import QueueUnavailable
+from app.errors import ConfigurationError, QueueUnavailable
 from app.jobs import same_storage
+from app.jobs.redis_faults import redis_fault
 
 TRAINING = "training"
 INFERENCE = "inference"
@@ -28,6 +30,7 @@ FUNCTIONS = {
 QUEUES = {TRAINING: ("training", "training-gpu"), INFERENCE: ("inference",), CHECK: ("inference",)}
 QUEUE_NAMES = tuple(dict.fromkeys(name for names in QUEUES.values() for name in names))
 
+TLS_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 CONNECT_SECONDS = 3
 ANSWER_SECONDS = 3
 SECONDS_OF_A_HANG = 5.0
@@ -47,17 +50,31 @@ def _reaching_redis(function: Callable) -> Callable:
         except (RedisError, OSError) as error:
             if isinstance(error, RedisTimeoutError):
                 queue.hangs_until = time.monotonic() + SECONDS_OF_A_HANG
-            raise QueueUnavailable(
-                "The job queue (Redis) cannot be reached; "
-                "start Redis or correct REDIS_URL, then send the request again."
-            ) from error
+            raise QueueUnavailable(f"{redis_fault(error)} Then send the request again.") from error
 
     return reaching
 
 
-def connect(url: str) -> Redis:
-    """Return a connection with time limits; nothing is sent yet."""
-    return Redis.from_url(url, socket_connect_timeout=CONNECT_SECONDS, socket_timeout=ANSWER_SECONDS)
+def connect(url: str, *, connect_seconds: float = CONNECT_SECONDS, answer_seconds: float = ANSWER_SECONDS) -> Redis:
+    """Return a connection with time limits; nothing is sent yet.
+
+    Raises:
+        ConfigurationError: for options in the URL that cannot be used; neither they nor a password are shown.
+    """
+    try:
+        redis = Redis.from_url(url, socket_connect_timeout=connect_seconds, socket_timeout=answer_seconds)
+        pool = redis.connection_pool
+        pool.connection_class(**pool.connection_kwargs)  # it alone knows its options; it connects later
+    except (TypeError, ValueError, RedisError) as error:
+        raise ConfigurationError(
+            "REDIS_URL has options after its ? that cannot be used; those of redis-py are expected, "
+            "such as ssl_ca_certs=FILE, and a ? in the password is written as %3F."
+        ) from error
+    for option in TLS_FILES:
+        file = pool.connection_kwargs.get(option)
+        if file and not os.access(file, os.R_OK):
+            raise ConfigurationError(f"The file {file}, in REDIS_URL as {option}, cannot be read; correct its path.")
+    return redis
 
 
 def wants_gpu(run_config: Mapping) -> bool:

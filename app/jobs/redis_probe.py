@@ -1,5 +1,6 @@
 """What Redis tells of queues and workers, for those who cannot wait for a Redis that hangs."""
 
+import math
 import socket
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,9 +14,12 @@ from app.pids import is_running
 
 ANSWER_SECONDS = 0.05
 GLANCE_SECONDS = 0.005  # for a question that has been open for longer already
-REMEMBERED_SECONDS = 5.0  # on a busy machine a healthy Redis may take longer to answer than anybody waits here
+# On a busy machine, and over a new connection by TLS, a healthy Redis may take longer than that. What it said just now
+# counts then; one that has not been asked just now is waited for.
+REMEMBERED_SECONDS = 5.0
+PATIENCE_SECONDS = 0.9
 REGISTRIES = {"started": "wip", "finished": "finished", "failed": "failed"}
-WORKER_FIELDS = ("queues", "hostname", "pid", "birth", "state", "current_job")
+WORKER_FIELDS = ("queues", "hostname", "pid", "birth", "state")
 
 
 class RedisProbe:
@@ -28,25 +32,30 @@ class RedisProbe:
         self._asked: Future[dict] | None = None
         self._asked_at = 0.0
         self._answer: dict | None = None
-        self._answered = 0.0
+        self._answered = self._tried = -math.inf
 
-    def ask(self) -> dict | None:
-        """Return queues, jobs and workers, at most some seconds old; None while Redis does not answer."""
+    def ask(self) -> tuple[dict | None, Exception | None]:
+        """Return queues, jobs and workers, at most some seconds old, or None and why Redis cannot be asked."""
         with self._lock:
+            now = time.monotonic()
             if self._asked is None or self._asked.done():
                 self._threads = self._threads or ThreadPoolExecutor(1, thread_name_prefix="redis-probe")
                 self._asked = self._threads.submit(self._look)
-                self._asked_at = time.monotonic()
+                self._asked_at = now
             asked = self._asked
-            wait = max(GLANCE_SECONDS, self._asked_at + ANSWER_SECONDS - time.monotonic())
+            patience = ANSWER_SECONDS if now - self._tried <= REMEMBERED_SECONDS else PATIENCE_SECONDS
+            wait = max(GLANCE_SECONDS, self._asked_at + patience - now)
         try:
-            self._answer, self._answered = asked.result(wait), time.monotonic()
-        except TimeoutError:
-            if time.monotonic() - self._answered > REMEMBERED_SECONDS:
-                return None
-        except (RedisError, OSError):
-            return None
-        return self._answer
+            self._answer = asked.result(wait)
+            self._answered = time.monotonic()
+        except TimeoutError as error:
+            if now - self._answered > REMEMBERED_SECONDS:
+                return None, error
+        except (RedisError, OSError) as error:
+            return None, error
+        finally:
+            self._tried = time.monotonic()
+        return self._answer, None
 
     def _look(self) -> dict:
         with self._connection.pipeline(transaction=False) as pipeline:
@@ -69,11 +78,12 @@ class RedisProbe:
         with self._connection.pipeline(transaction=False) as pipeline:
             for key in keys:
                 pipeline.hmget(key, WORKER_FIELDS)
-            rows = pipeline.execute()
-        found = [
-            dict(zip(WORKER_FIELDS, (value and value.decode("utf-8", "replace") for value in row), strict=True))
-            for row in rows
-        ]
+                pipeline.smembers(key + b":executions")
+            rows = iter(pipeline.execute())
+        found = []
+        for fields, executions in zip(rows, rows, strict=True):
+            texts = (value and value.decode("utf-8", "replace") for value in fields)
+            found.append({**dict(zip(WORKER_FIELDS, texts, strict=True)), "executions": sorted(executions)})
         return [_shown(worker) for worker in found if _is_alive(worker)]
 
 
@@ -84,8 +94,13 @@ def _shown(worker: dict[str, Any]) -> dict:
         "queues": worker["queues"].split(","),
         "since": worker["birth"],
         "state": worker["state"] or "starting",
-        "process_id": worker["current_job"] or None,
+        "process_id": next((_process_id(execution) for execution in worker["executions"]), None),
     }
+
+
+def _process_id(execution: bytes) -> str:
+    """Return the job of an execution, as RQ writes it: `job:execution`."""
+    return execution.decode("utf-8", "replace").partition(":")[0]
 
 
 def _is_alive(worker: dict[str, Any]) -> bool:

@@ -14,7 +14,7 @@ from redis import Redis
 from app import create_app
 from app.access.tokens import stored_tokens
 from app.api import measurements
-from app.jobs import health
+from app.jobs import health, redis_probe
 from app.settings import Settings
 
 
@@ -88,6 +88,15 @@ def test_a_redis_that_hangs_is_not_waited_for(settings):
         silent.accept()
         with pytest.raises(BlockingIOError):  # the first question still waits, in its own thread; no other was asked
             silent.accept()
+
+
+def test_a_redis_that_is_slow_to_answer_the_first_question_is_not_away(settings, monkeypatch):
+    monkeypatch.setattr(redis_probe, "ANSWER_SECONDS", 0.0)
+    monkeypatch.setattr(redis_probe, "GLANCE_SECONDS", 0.0)
+
+    answers = [create_app(settings).test_client().get("/backend/health").json for _ in range(3)]
+
+    assert [answer["redis"]["is_reachable"] for answer in answers] == [True] * 3
 
 
 def test_a_full_disk_fails_and_a_filling_one_is_told(client, settings, monkeypatch):

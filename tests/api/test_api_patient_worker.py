@@ -117,6 +117,7 @@ def test_what_can_be_no_request_is_refused_before_its_end(send, connect, request
     found = answer(connect(request_text))
 
     assert found.startswith(b"HTTP/1.1 %d " % status) and b'"error":' in found
+    assert b"\r\nX-Content-Type-Options: nosniff\r\n" in found and b"\r\nCache-Control: no-store\r\n" in found
 
 
 @pytest.mark.parametrize(

@@ -20,12 +20,11 @@ WORKER = """
 import sys
 from pathlib import Path
 from app.errors import ConfigurationError
-from app.jobs.queue import connect
 from app.jobs.worker.workers import open_worker
 from app.settings import Settings
 
 settings = Settings(redis_url=sys.argv[1], storage_dir=Path(sys.argv[2]))
-worker = open_worker(sys.argv[3:], connect(settings.queue_url), settings)
+worker = open_worker(sys.argv[3:], settings)
 worker.work(burst=True)
 print(worker.refusal and worker.refusal.message)
 """

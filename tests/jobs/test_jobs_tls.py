@@ -68,8 +68,13 @@ def test_the_queue_is_reached_over_tls_by_who_trusts_the_certificate(certificate
     assert JobQueue(redis_url).position("training", PROCESS_ID) == queue.position("training", PROCESS_ID) == 1
 
 
-def test_nobody_else_stands_in_for_redis(door):
-    with pytest.raises(QueueUnavailable):
+def test_nobody_else_stands_in_for_redis_and_the_reason_is_told(certificate, door):
+    elsewhere = f"rediss://localhost:{door}/0?ssl_ca_certs={certificate[0]}"
+    with pytest.raises(QueueUnavailable, match=r"certificate that is not trusted \(self.signed certificate\); renew"):
         JobQueue(f"rediss://127.0.0.1:{door}/0").check()
-    with pytest.raises(QueueUnavailable):
+    with pytest.raises(QueueUnavailable, match=r"certificate that is not trusted \(Hostname mismatch"):
+        JobQueue(elsewhere).check()
+    with pytest.raises(QueueUnavailable, match=r"cannot be asked over TLS \(NO_CERTIFICATE_OR_CRL_FOUND\)"):
+        JobQueue(f"rediss://127.0.0.1:{door}/0?ssl_ca_certs={certificate[1]}").check()
+    with pytest.raises(QueueUnavailable, match="does not answer"):
         JobQueue(f"redis://127.0.0.1:{door}/0").check()

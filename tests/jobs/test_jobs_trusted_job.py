@@ -21,7 +21,6 @@ LONG_AGO = 1.0
 WORKER = """
 import sys
 from pathlib import Path
-from app.jobs.queue import connect
 from app.jobs.worker.workers import open_worker
 from app.runs.identity import make_identity
 from app.settings import Settings
@@ -29,7 +28,7 @@ from app.settings import Settings
 settings = Settings(redis_url=sys.argv[1], storage_dir=Path(sys.argv[2]))
 settings.storage_dir.mkdir(exist_ok=True)
 make_identity(settings.storage_dir)
-open_worker(["inference"], connect(settings.queue_url), settings).work(burst=True)
+open_worker(["inference"], settings).work(burst=True)
 """
 
 

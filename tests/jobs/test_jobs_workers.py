@@ -2,14 +2,15 @@
 
 import pytest
 
-from app.jobs.queue import connect
 from app.jobs.redis_probe import RedisProbe
 from app.jobs.worker.workers import FORGOTTEN_SECONDS, open_worker
+
+PROCESS_ID = "63ad58f4-cfaa-4edd-8600-e6c3f99bd87e"
 
 
 @pytest.fixture
 def worker(settings):
-    worker = open_worker(["inference"], connect(settings.queue_url), settings)
+    worker = open_worker(["inference"], settings)
     worker.register_birth()
     worker.set_state("busy")
     yield worker
@@ -17,7 +18,8 @@ def worker(settings):
 
 
 def seen(settings):
-    return [(shown["queues"], shown["state"]) for shown in RedisProbe(settings.queue_url).ask()["workers"]]
+    answer, _ = RedisProbe(settings.queue_url).ask()
+    return [(shown["queues"], shown["state"]) for shown in answer["workers"]]
 
 
 @pytest.mark.parametrize(
@@ -43,3 +45,27 @@ def test_redis_itself_counts_how_long_a_worker_is_silent(worker):
         pipeline.execute()
 
     assert 0 < worker.connection.ttl(worker.key) <= FORGOTTEN_SECONDS
+
+
+def test_what_a_worker_works_on_is_told(worker, settings):
+    queue = worker.queues[0]
+    job = queue.enqueue("app.jobs.inference.job.run", job_id=PROCESS_ID)
+
+    worker.prepare_execution(job)
+
+    answer, _ = RedisProbe(settings.queue_url).ask()
+    assert [shown["process_id"] for shown in answer["workers"]] == [PROCESS_ID]
+
+
+def test_a_worker_listens_to_no_commands_in_redis(worker, settings):
+    worker.register_death()
+    worker.bootstrap("WARNING")
+
+    assert worker.connection.publish(worker.pubsub_channel_name, '{"command": "shutdown"}') == 0
+
+
+def test_waiting_for_a_job_is_no_failure_of_redis(worker):
+    used = worker.connection.connection_pool.get_connection()
+    worker.connection.connection_pool.release(used)
+
+    assert used.socket_timeout > worker.dequeue_timeout

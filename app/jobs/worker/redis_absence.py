@@ -4,9 +4,10 @@ import logging
 import time
 
 from redis import Redis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
 from app.errors import ConfigurationError
+from app.jobs.redis_faults import redis_fault
 
 WAIT_SECONDS = 30.0
 SECONDS_BETWEEN_TRIES = 0.2
@@ -25,7 +26,7 @@ def wait_for_redis(connection: Redis, url: str, seconds: float = WAIT_SECONDS) -
             return
         except (RedisError, OSError) as error:
             if time.monotonic() > deadline:
-                raise ConfigurationError(_fault(url, error)) from error
+                raise ConfigurationError(redis_fault(error, f"Redis at {url}")) from error
             time.sleep(SECONDS_BETWEEN_TRIES)
 
 
@@ -33,9 +34,3 @@ def is_news(record: logging.LogRecord) -> bool:
     """Tell whether what RQ logs says more than that Redis is away, which the worker tells in one line."""
     error = record.exc_info[1] if record.exc_info else None
     return not isinstance(error, RedisError | OSError)
-
-
-def _fault(url: str, error: Exception) -> str:
-    if isinstance(error, ResponseError):  # it answers everything so while its disk is full
-        return f"Redis at {url} accepts no jobs: {error}"
-    return f"Redis does not answer at {url}; start it or correct REDIS_URL."

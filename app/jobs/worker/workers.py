@@ -9,8 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
-from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import NoPermissionError, RedisError
 from rq import Queue, Worker
 from rq.exceptions import DeserializationError, StopRequested
 from rq.executions import Execution
@@ -20,6 +19,7 @@ from rq.serializers import JSONSerializer
 from app.errors import ConfigurationError, ToolkitError
 from app.jobs import same_storage
 from app.jobs.queue import FUNCTIONS, INFERENCE, QUEUE_NAMES, JobQueue, connect
+from app.jobs.redis_faults import redis_fault
 from app.jobs.worker.deaths import memory_kills
 from app.jobs.worker.kept_horse import KeptHorse
 from app.jobs.worker.recovery import Recovery
@@ -61,6 +61,9 @@ class JobWorker(Worker):
         self._memory_kills: int | None = None
         self._kept_horse: KeptHorse | None = None
         self._horse_at_work: KeptHorse | None = None
+
+    def subscribe(self):
+        """Listen to no commands in Redis: whoever writes there could end the worker, and nobody of ours gives any."""
 
     def heartbeat(self, timeout=None, pipeline=None):
         """Say that the worker lives, and see whether all others do."""
@@ -199,33 +202,44 @@ def run_worker(names: Sequence[str], settings: Settings) -> None:
         raise ConfigurationError(f"There is no queue {unknown or ''}; name one or more of {', '.join(QUEUE_NAMES)}.")
     connection = connect(settings.queue_url)
     wait_for_redis(connection, settings.shown_queue_url)
-    same_storage.check(connection, settings, same_storage.WAIT_SECONDS)
     logging.getLogger("rq.worker").addFilter(is_news)
-    _preload()
-    _say(f"listening on {', '.join(names)}")
-    with suppress(StopRequested):
-        while not _work(names, connection, settings):
-            _say("Redis does not answer; waiting for it")
-            wait_for_redis(connection, settings.shown_queue_url, WAIT_AGAIN_SECONDS)
+    try:
+        same_storage.check(connection, settings, same_storage.WAIT_SECONDS)
+        _preload()
+        _say(f"listening on {', '.join(names)}")
+        with suppress(StopRequested):
+            while fault := _work(names, settings):
+                _say(f"{redis_fault(fault, f'Redis at {settings.shown_queue_url}')} Waiting for it")
+                wait_for_redis(connection, settings.shown_queue_url, WAIT_AGAIN_SECONDS)
+    except NoPermissionError as error:
+        raise ConfigurationError(redis_fault(error, f"Redis at {settings.shown_queue_url}")) from error
     _say("stopped")
 
 
-def _work(names: Sequence[str], connection: Redis, settings: Settings) -> bool:
-    """Serve the queues until somebody asks to stop; return False when Redis went away."""
-    worker = open_worker(names, connection, settings)
+def _work(names: Sequence[str], settings: Settings) -> Exception | None:
+    """Serve the queues until somebody asks to stop; return what it is when Redis went away.
+
+    Raises:
+        NoPermissionError: when the user of Redis may not do what a worker does; waiting changes nothing.
+    """
+    worker = open_worker(names, settings)
+    fault: Exception = TimeoutError()  # of which RQ only says that it quits
     try:
         worker.work(logging_level="WARNING")
-    except (RedisError, OSError):
-        return worker.is_asked_to_stop
+    except NoPermissionError:
+        raise
+    except (RedisError, OSError) as error:
+        fault = error
     finally:
         worker.dismiss_horse()
     if worker.refusal:
         raise worker.refusal
-    return worker.is_asked_to_stop
+    return None if worker.is_asked_to_stop else fault
 
 
-def open_worker(names: Sequence[str], connection: Redis, settings: Settings) -> JobWorker:
+def open_worker(names: Sequence[str], settings: Settings) -> JobWorker:
     """Return a worker that does not work yet."""
+    connection = connect(settings.queue_url)  # of its own: RQ gives those that are new more time, to wait for jobs
     queues = [Queue(name, connection=connection, serializer=JSONSerializer, job_class=TrustedJob) for name in names]
     jobs = JobQueue(settings.queue_url)
     recovery = Recovery(StorageLayout(settings.storage_dir), jobs, settings.auto_resume_times)
