@@ -24,7 +24,7 @@ def health(services: Services) -> dict:
     seen, fault = services.redis_probe.ask()
     disk = disk_room(services.storage)
     failures = [*_redis_failures(fault), *_disk_failures(services.storage, disk)]
-    worries = [*_queue_worries(seen), *_disk_worries(disk)]
+    worries = [*_queue_worries(seen), *_version_worries(seen), *_disk_worries(disk)]
     return {
         "status": FAILING if failures else DEGRADED if worries else OK,
         "problems": [*failures, *worries],
@@ -83,4 +83,12 @@ def _queue_worries(seen: dict | None) -> list[str]:
         f"No worker serves the queue {queue['name']}; start one with python worker.py {queue['name']}."
         for queue in (seen["queues"] if seen else [])
         if not queue["workers"] and (queue["waiting"] or queue["name"] in NECESSARY_QUEUES)
+    ]
+
+
+def _version_worries(seen: dict | None) -> list[str]:
+    others = {worker["host"] for worker in (seen["workers"] if seen else []) if not worker["is_same_version"]}
+    return [
+        f"A worker on {host} runs another version than the web server; update its clone and start it anew."
+        for host in sorted(others)
     ]

@@ -10,6 +10,7 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from app.jobs.queue import QUEUE_NAMES, connect
+from app.jobs.running_code import CODE_FIELD, running_code
 from app.pids import is_running
 
 ANSWER_SECONDS = 0.05
@@ -19,13 +20,14 @@ GLANCE_SECONDS = 0.005  # for a question that has been open for longer already
 REMEMBERED_SECONDS = 5.0
 PATIENCE_SECONDS = 0.9
 REGISTRIES = {"started": "wip", "finished": "finished", "failed": "failed"}
-WORKER_FIELDS = ("queues", "hostname", "pid", "birth", "state")
+WORKER_FIELDS = ("queues", "hostname", "pid", "birth", "state", CODE_FIELD)
 
 
 class RedisProbe:
     """Asks Redis in a thread of its own, and waits only a moment for it."""
 
     def __init__(self, url: str):
+        running_code()  # as it is now, when the program starts
         self._connection = connect(url)
         self._lock = Lock()
         self._threads: ThreadPoolExecutor | None = None  # made on first use: threads do not outlive a fork
@@ -94,6 +96,7 @@ def _shown(worker: dict[str, Any]) -> dict:
         "queues": worker["queues"].split(","),
         "since": worker["birth"],
         "state": worker["state"] or "starting",
+        "is_same_version": worker[CODE_FIELD] == running_code(),
         "process_id": next((_process_id(execution) for execution in worker["executions"]), None),
     }
 

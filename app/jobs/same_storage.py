@@ -1,11 +1,14 @@
-"""Make sure that a worker sees the storage folder of the web server whose jobs it takes."""
+"""Make sure that a worker sees the storage folder of the web server whose jobs it takes, and may write there."""
 
+import os
 import time
+from pathlib import Path
 
 from redis import Redis
 
 from app.errors import ConfigurationError
 from app.runs.identity import FILE_NAME, read_identity
+from app.runs.layout import StorageLayout
 from app.settings import Settings
 
 KEY = "dht:storage"
@@ -17,11 +20,17 @@ def claim(connection: Redis, identity: str) -> None:
     connection.set(KEY, identity)
 
 
-def check(connection: Redis, settings: Settings, wait_seconds: float = 0.0) -> None:
+def check(connection: Redis, settings: Settings, process_id: str | None = None, *, wait_seconds: float = 0.0) -> None:
     """Compare the storage folder with that of the jobs.
 
+    Args:
+        connection: to the Redis that holds the jobs.
+        settings: of the worker.
+        process_id: of the job that is about to begin, if one is.
+        wait_seconds: for a folder that is being made.
+
     Raises:
-        ConfigurationError: for another folder, or one that no service has used yet.
+        ConfigurationError: for another folder, one that no service has used yet, or one of another user.
     """
     deadline = time.monotonic() + wait_seconds
     while (own := read_identity(settings.storage_dir)) is None and time.monotonic() < deadline:
@@ -37,4 +46,16 @@ def check(connection: Redis, settings: Settings, wait_seconds: float = 0.0) -> N
         raise ConfigurationError(
             f"STORAGE_DIR={folder} is another storage folder than that of the web server whose jobs are in this Redis; "
             "name the folder that the web server uses, or give each service its own Redis database."
+        )
+    storage = StorageLayout(folder)
+    run = storage.run(process_id) if process_id else None
+    _refuse_foreign(run.path if run else storage.runs, folder)
+
+
+def _refuse_foreign(path: Path, folder: Path) -> None:
+    """Refuse what this user may not write, and not what nobody can: a read-only disk is waited for."""
+    if path.exists() and not os.access(path, os.W_OK) and not os.statvfs(path).f_flag & os.ST_RDONLY:
+        raise ConfigurationError(
+            f"The user of this worker (number {os.getuid()}) may not write into {path}; let it run as the user "
+            f"to whom STORAGE_DIR={folder} belongs, by the same number on each machine."
         )

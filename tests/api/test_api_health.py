@@ -15,13 +15,15 @@ from app import create_app
 from app.access.tokens import stored_tokens
 from app.api import measurements
 from app.jobs import health, redis_probe
+from app.jobs.running_code import CODE_FIELD, running_code
 from app.settings import Settings
 
 
-def worker(redis_url, name, queues, pid=None, host=None, clock_off=0):
+def worker(redis_url, name, queues, pid=None, host=None, clock_off=0, code=None):
     """Lay into Redis what an RQ worker writes of itself, by a clock that many seconds off."""
     moment = time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime(time.time() + clock_off))
     fields = {"queues": queues, "hostname": host or socket.gethostname(), "pid": pid or os.getpid(), "state": "idle"}
+    fields[CODE_FIELD] = code or running_code()
     with Redis.from_url(redis_url) as redis:
         redis.hset(f"rq:worker:{name}", mapping=fields | {"birth": moment, "last_heartbeat": moment})
         redis.sadd("rq:workers", f"rq:worker:{name}")
@@ -66,6 +68,20 @@ def test_with_workers_it_is_well_whatever_their_clocks_say_and_the_dead_are_not_
     assert {queue["name"]: queue["workers"] for queue in answer["queues"] if queue["workers"]} == {
         "training": 2,
         "inference": 1,
+    }
+
+
+def test_a_worker_that_runs_other_code_than_the_web_server_is_named(client, settings):
+    worker(settings.redis_url, "here", "training,inference")
+    worker(settings.redis_url, "old", "training", host="gpu-box", code="that of last year")
+
+    answer = client.get("/backend/health").json
+
+    assert answer["status"] == "degraded"
+    assert ["gpu-box runs another version" in problem for problem in answer["problems"]] == [True]
+    assert {entry["host"]: entry["is_same_version"] for entry in answer["workers"]} == {
+        socket.gethostname(): True,
+        "gpu-box": False,
     }
 
 

@@ -4,6 +4,9 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from redis import Redis
@@ -12,6 +15,7 @@ from app.errors import ConfigurationError
 from app.jobs import same_storage
 from app.jobs.queue import JobQueue
 from app.runs.identity import make_identity, read_identity
+from app.runs.layout import StorageLayout
 from app.settings import CLONE_FOLDER, Settings
 
 PROCESS_ID = "63ad58f4-cfaa-4edd-8600-e6c3f99bd87e"
@@ -38,7 +42,9 @@ def connection(redis_url):
 
 @pytest.fixture
 def check(redis_url, connection):
-    return lambda folder: same_storage.check(connection, Settings(redis_url=redis_url, storage_dir=folder))
+    return lambda folder, process_id=None: same_storage.check(
+        connection, Settings(redis_url=redis_url, storage_dir=folder), process_id
+    )
 
 
 def test_the_folder_of_the_web_server_is_taken_and_no_other(tmp_path, redis_url, check):
@@ -74,3 +80,35 @@ def test_a_worker_whose_folder_went_away_leaves_and_the_job_waits_for_others(tmp
     assert "is not mounted" in answer.stdout, answer.stderr
     assert queue.position("inference", PROCESS_ID) == 1
     assert connection.keys("*intermediate*") == connection.keys("rq:wip:*") == []
+
+
+@contextmanager
+def another_user():
+    """Be somebody else; of root, whom no mode keeps away, only the real user changes, whom access(2) asks."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can be another user")
+    os.setreuid(65534, -1)
+    try:
+        yield
+    finally:
+        os.setreuid(0, -1)
+
+
+def test_a_worker_of_another_user_that_may_not_write_there_says_so(check):
+    with TemporaryDirectory() as name:  # tmp_path lies in a folder that lets nobody else in
+        folder = Path(name)
+        folder.chmod(0o755)
+        storage = StorageLayout(folder)
+        storage.create()
+        make_identity(folder)
+        run = storage.run(PROCESS_ID)
+        run.path.mkdir()
+        with another_user():
+            with pytest.raises(ConfigurationError, match=r"this worker \(number 65534\) may not write into .*/runs;"):
+                check(folder)
+            storage.runs.chmod(0o777)
+            check(folder)
+            with pytest.raises(ConfigurationError, match=f"may not write into {run.path};"):
+                check(folder, PROCESS_ID)
+
+        check(folder, PROCESS_ID)

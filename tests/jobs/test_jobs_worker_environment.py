@@ -70,3 +70,14 @@ def test_a_program_begins_however_it_is_called(program, odd):
 
     _, _, environment = json.loads(output)
     assert environment.items() >= (WAITING | ALLOCATION).items()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+@pytest.mark.parametrize(("given", "expected"), [({}, "54321"), ({"USER": "anna"}, None)])
+def test_a_user_without_a_name_gets_one_for_the_libraries_that_ask(given, expected):
+    os.setreuid(54321, -1)
+    try:
+        assert completed(given).get("LOGNAME") == expected
+    finally:
+        os.setreuid(0, -1)
+    assert "LOGNAME" not in completed(given)

@@ -19,6 +19,7 @@ HEALTH = {
             "queues": ["training"],
             "since": "2026-03-02T09:41:07.512000Z",
             "state": "busy",
+            "is_same_version": True,
             "process_id": "ec63b923-850a-4d1d-aa24-e9d54a942c1b",
         }
     ],
@@ -65,6 +66,7 @@ class WorkerSchema(ma.Schema):
     queues = fields.List(fields.String(), required=True)
     since = fields.String(required=True)
     state = fields.String(required=True, metadata={"example": "idle"})
+    is_same_version = fields.Boolean(required=True, metadata={"description": "Whether it runs the web server's code."})
     process_id = fields.String(required=True, allow_none=True, metadata={"description": "What it works on."})
 
 

@@ -1,6 +1,7 @@
 """What a worker has to be started with, for the libraries read it once, when a program begins."""
 
 import os
+import pwd
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -16,13 +17,25 @@ ALLOCATION = {
     "GLIBC_TUNABLES": f"glibc.malloc.mmap_threshold={2**25}:glibc.malloc.trim_threshold={2**32}:glibc.malloc.hugetlb=1"
 }
 
+# Users without a name, as containers have them, crash MONAI unless one of these says how to call them.
+USER_NAMES = ("LOGNAME", "USER", "LNAME", "USERNAME")
+
 BEGUN = "DHT_WORKER_HAS_BEGUN"  # anew: where the C library takes something out again, it does so each time
 
 
 def completed(environment: Mapping[str, str]) -> dict[str, str]:
     """Return an environment with what is missing in it; whatever a person has chosen stays."""
     waiting = {} if "OMP_WAIT_POLICY" in environment else WAITING
-    return {**waiting, **ALLOCATION, **environment}
+    return {**waiting, **ALLOCATION, **_name(environment), **environment}
+
+
+def _name(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return a name for a user who has none."""
+    try:
+        pwd.getpwuid(os.getuid())
+    except KeyError:
+        return {} if any(map(environment.get, USER_NAMES)) else {"LOGNAME": str(os.getuid())}
+    return {}
 
 
 def ensure() -> None:

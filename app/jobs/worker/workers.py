@@ -20,6 +20,7 @@ from app.errors import ConfigurationError, ToolkitError
 from app.jobs import same_storage
 from app.jobs.queue import FUNCTIONS, INFERENCE, QUEUE_NAMES, JobQueue, connect
 from app.jobs.redis_faults import redis_fault
+from app.jobs.running_code import CODE_FIELD, running_code
 from app.jobs.worker.deaths import memory_kills
 from app.jobs.worker.kept_horse import KeptHorse
 from app.jobs.worker.recovery import Recovery
@@ -49,7 +50,7 @@ class JobWorker(Worker):
     """
 
     is_asked_to_stop = False
-    check_storage: Callable[[], None] | None = None
+    check_storage: Callable[[str], None] | None = None
     refusal: ConfigurationError | None = None
     max_connection_wait_time = 2.0  # between two tries to reach Redis
 
@@ -71,6 +72,11 @@ class JobWorker(Worker):
             self._sweep()
             self._make_known()
         super().heartbeat(FORGOTTEN_SECONDS, pipeline)
+
+    def register_birth(self):
+        """Make the worker known, and which code it runs."""
+        super().register_birth()
+        self.connection.hset(self.key, CODE_FIELD, running_code())
 
     def _make_known(self) -> None:
         """Register with a Redis that has forgotten this worker: its clock was set, or the worker was suspended."""
@@ -115,10 +121,10 @@ class JobWorker(Worker):
         _say(f"ended after {time.monotonic() - began:.1f} s: {job.description} [{job.id}]")
 
     def _make_sure_of_storage(self, job, queue):
-        """Leave, and the job to others, where the storage folder is not that of the job, or not mounted any more."""
+        """Leave, and the job to others, where the storage folder is not that of the job, or cannot be used any more."""
         try:
             if self.check_storage:
-                self.check_storage()
+                self.check_storage(job.id)
         except ConfigurationError as error:
             self.refusal = error
             queue.push_job_id(job.id, at_front=True)
@@ -204,7 +210,7 @@ def run_worker(names: Sequence[str], settings: Settings) -> None:
     wait_for_redis(connection, settings.shown_queue_url)
     logging.getLogger("rq.worker").addFilter(is_news)
     try:
-        same_storage.check(connection, settings, same_storage.WAIT_SECONDS)
+        same_storage.check(connection, settings, wait_seconds=same_storage.WAIT_SECONDS)
         _preload()
         _say(f"listening on {', '.join(names)}")
         with suppress(StopRequested):
