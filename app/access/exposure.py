@@ -40,7 +40,7 @@ def refuse_exposure(hosts: Iterable[str], tokens: Tokens) -> None:
     open_hosts = [host for host in hosts if not is_loopback(host)]
     if open_hosts and not tokens.exist():
         raise ConfigurationError(
-            f"To listen on {open_hosts[0]} lets other machines in, and there is no token yet; "
+            f"To listen on {open_hosts[0] or 'all addresses'} lets other machines in, and there is no token yet; "
             "make one with dht token create NAME, or leave HOST at 127.0.0.1."
         )
 

@@ -50,7 +50,7 @@ def harden(app: Flask) -> None:
         for name, value in HARDENING.items():
             if name != "Cache-Control" or request.endpoint not in SHARED:
                 response.headers.setdefault(name, value)
-        if request.endpoint not in SHARED and response.cache_control.public:
+        if request.endpoint not in SHARED and not response.cache_control.no_store:
             response.cache_control.public = False  # a proxy would give it to people who have no token
             response.cache_control.private = True
         if response.status_code == 204 or (request.method == "OPTIONS" and response.status_code == 200):

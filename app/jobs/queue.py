@@ -3,10 +3,11 @@
 import os
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import wraps
+from typing import Any
 
 from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from rq import Queue
@@ -131,13 +132,23 @@ class JobQueue:
     @_reaching_redis
     def waiting(self) -> set[str]:
         """Return the process ids of all jobs that wait."""
-        return {process_id for name in QUEUES for queue in self._queues(name) for process_id in queue.get_job_ids()}
+        return {process_id for name in QUEUE_NAMES for process_id in self._waiting_in(name)}
 
     @_reaching_redis
     def position(self, name: str, process_id: str) -> int | None:
         """Return the place in the queue, 1 for the next one; None for a job that does not wait."""
         positions = [self._connection.lpos(queue.key, process_id) for queue in self._queues(name)]
         return next((position + 1 for position in positions if isinstance(position, int)), None)
+
+    def _waiting_in(self, name: str) -> set[str]:
+        """Return the jobs of a queue, and take out what is no text: RQ's workers end when they meet it."""
+        connection: Any = self._connection
+        queue = Queue(name, connection=connection, serializer=JSONSerializer)
+        for key in (queue.key, queue.intermediate_queue_key):
+            for job_id in connection.lrange(key, 0, -1):
+                if not _is_text(job_id):
+                    connection.lrem(key, 0, job_id)
+        return set(queue.get_job_ids())
 
     def _forget(self, name: str, process_id: str) -> None:
         """Remove what RQ knows of a job, executions included: a later clean-up would fail the job for those."""
@@ -147,8 +158,14 @@ class JobQueue:
                 if job_id == process_id:
                     self._connection.zrem(registry.key, f"{job_id}:{execution_id}")
             self._connection.lrem(queue.intermediate_queue_key, 0, process_id)
-        with suppress(NoSuchJobError):
+        try:
             self._job(process_id).delete()
+        except NoSuchJobError:
+            pass
+        except (RedisConnectionError, RedisTimeoutError):
+            raise
+        except Exception:  # somebody else has written something there that is no job
+            self._connection.delete(Job.key_for(process_id))
 
     def _queues(self, name: str) -> list[Queue]:
         """Return the queues in which a job of this kind may wait, the ordinary one first."""
@@ -165,3 +182,11 @@ class JobQueue:
 
     def _job(self, process_id: str) -> Job:
         return Job.fetch(process_id, connection=self._connection, serializer=JSONSerializer)
+
+
+def _is_text(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

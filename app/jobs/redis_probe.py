@@ -19,6 +19,7 @@ GLANCE_SECONDS = 0.005  # for a question that has been open for longer already
 # counts then; one that has not been asked just now is waited for.
 REMEMBERED_SECONDS = 5.0
 PATIENCE_SECONDS = 0.9
+LONGEST_PID = 10
 REGISTRIES = {"started": "wip", "finished": "finished", "failed": "failed"}
 WORKER_FIELDS = ("queues", "hostname", "pid", "birth", "state", CODE_FIELD)
 
@@ -92,7 +93,7 @@ class RedisProbe:
 def _shown(worker: dict[str, Any]) -> dict:
     return {
         "host": worker["hostname"],
-        "pid": int(worker["pid"] or 0),
+        "pid": _pid(worker),
         "queues": worker["queues"].split(","),
         "since": worker["birth"],
         "state": worker["state"] or "starting",
@@ -110,4 +111,9 @@ def _is_alive(worker: dict[str, Any]) -> bool:
     """Tell whether a worker lives: Redis forgets one that has been silent for half a minute."""
     if not worker["queues"]:
         return False
-    return worker["hostname"] != socket.gethostname() or is_running(int(worker["pid"] or 0))
+    return worker["hostname"] != socket.gethostname() or is_running(_pid(worker))
+
+
+def _pid(worker: dict[str, Any]) -> int:
+    text = worker["pid"] or ""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < LONGEST_PID else 0

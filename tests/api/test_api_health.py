@@ -85,6 +85,12 @@ def test_a_worker_that_runs_other_code_than_the_web_server_is_named(client, sett
     }
 
 
+def test_a_worker_of_whom_nonsense_is_written_is_no_error(client, settings):
+    worker(settings.redis_url, "odd", "training", host="elsewhere", pid="-4711a")
+
+    assert [entry["pid"] for entry in client.get("/backend/health").json["workers"]] == [0]
+
+
 def test_without_redis_it_fails(settings):
     client = create_app(Settings(**vars(settings) | {"redis_url": UNREACHABLE_REDIS})).test_client()
     answer = client.get("/backend/health")

@@ -116,6 +116,41 @@ def test_a_worker_unpickles_nothing(queue, connection, mark, work):
     assert queue.is_empty and not mark.exists()
 
 
+UNREADABLE = {
+    "status": "flying",
+    "created_at": "yesterday",
+    "timeout": "soon",
+    "retries_left": "many",
+    "dependency_ids": "{",
+    "repeat_intervals": "[",
+    "description": b"\xff",
+}
+
+
+def test_what_nobody_can_read_ends_no_worker_and_does_not_stay(redis_url, queue, connection, work):
+    for field, value in UNREADABLE.items():
+        job = queue.enqueue("app.jobs.inference.job.run", PROCESS_ID)
+        connection.hset(job.key, mapping={field: value, "repeats_left": 1})
+    connection.set("rq:job:text", "this is no job")
+    connection.rpush(queue.key, "text", "no job at all", "evil\nline", b"\xff\xfe")
+    connection.rpush(queue.intermediate_queue_key, b"\xff\xfe")
+    JobQueue(redis_url).enqueue("inference", PROCESS_ID, "infer\nlater")
+
+    said = work()
+
+    assert f"begins: infer?later [{PROCESS_ID}]" in said and "has no run folder" in said
+    assert said.count("left out: ") >= len(UNREADABLE) and "Traceback" not in said
+    assert queue.is_empty and b"\xff\xfe" not in connection.lrange(queue.intermediate_queue_key, 0, -1)
+
+
+def test_a_job_is_queued_though_somebody_has_written_nonsense_under_its_name(redis_url, queue, connection):
+    connection.set(f"rq:job:{PROCESS_ID}", "this is no job")
+
+    JobQueue(redis_url).enqueue("inference", PROCESS_ID, "infer")
+
+    assert queue.fetch_job(PROCESS_ID).description == "infer"
+
+
 def test_a_worker_goes_on_with_the_service_s_own_jobs(redis_url, queue, work):
     queue.enqueue("os.system", "true")
     JobQueue(redis_url).enqueue("inference", PROCESS_ID, "infer")

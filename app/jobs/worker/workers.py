@@ -9,12 +9,14 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
+from redis import exceptions as redis_exceptions
 from redis.exceptions import NoPermissionError, RedisError
 from rq import Queue, Worker
 from rq.exceptions import DeserializationError, StopRequested
 from rq.executions import Execution
 from rq.job import Job
 from rq.serializers import JSONSerializer
+from rq.utils import now
 
 from app.errors import ConfigurationError, ToolkitError
 from app.jobs import same_storage
@@ -30,6 +32,7 @@ from app.runs.layout import StorageLayout
 from app.settings import Settings
 
 WAIT_AGAIN_SECONDS = 600.0
+SECONDS_BEFORE_ANOTHER_TRY = 1.0  # what ended a worker may well end the next one
 SWEEP_SECONDS = 3
 # RQ waits for a job for 15 seconds less than this, and then looks around.
 WORKER_TTL_SECONDS = 15 + SWEEP_SECONDS
@@ -103,6 +106,33 @@ class JobWorker(Worker):
         if self.horse_pid:
             os.kill(self.horse_pid, signal.SIGTERM)
         super().request_stop(signum, frame)
+
+    def dequeue_job_and_maintain_ttl(self, timeout, max_idle_time=None):
+        """Wait for a job; what somebody else has laid into the queue and nobody can read is dropped."""
+        while True:
+            try:
+                return super().dequeue_job_and_maintain_ttl(timeout, max_idle_time)
+            except Exception as error:
+                if not (isinstance(error, UnicodeDecodeError) or hasattr(error, "job_id")):
+                    raise
+                self._drop_unreadable(getattr(error, "job_id", None), error)
+
+    def _drop_unreadable(self, job_id: str | None, error: Exception) -> None:
+        for queue in self.queues if job_id else ():
+            self.connection.delete(self.job_class.key_for(job_id))
+            queue.intermediate_queue.remove(job_id)
+        fault = f"{str(job_id)[:100]!r} in Redis is no job that can be read ({type(error).__name__})"
+        _say(f"left out: {fault}; somebody else writes there")
+
+    def run_maintenance_tasks(self):
+        """Tidy up as RQ does, which is no reason to end for what somebody else has laid there."""
+        try:
+            super().run_maintenance_tasks()
+        except (redis_exceptions.ConnectionError, redis_exceptions.TimeoutError):
+            raise
+        except Exception as error:
+            self.last_cleaned_at = now()
+            _say(f"Redis holds what RQ cannot tidy up ({type(error).__name__}: {error}); somebody else writes there")
 
     def execute_job(self, job, queue):
         """Run a job in a work-horse, with a line before and after.
@@ -214,33 +244,36 @@ def run_worker(names: Sequence[str], settings: Settings) -> None:
         _preload()
         _say(f"listening on {', '.join(names)}")
         with suppress(StopRequested):
-            while fault := _work(names, settings):
-                _say(f"{redis_fault(fault, f'Redis at {settings.shown_queue_url}')} Waiting for it")
+            while reason := _work(names, settings):
+                _say(reason)
                 wait_for_redis(connection, settings.shown_queue_url, WAIT_AGAIN_SECONDS)
     except NoPermissionError as error:
         raise ConfigurationError(redis_fault(error, f"Redis at {settings.shown_queue_url}")) from error
     _say("stopped")
 
 
-def _work(names: Sequence[str], settings: Settings) -> Exception | None:
-    """Serve the queues until somebody asks to stop; return what it is when Redis went away.
+def _work(names: Sequence[str], settings: Settings) -> str | None:
+    """Serve the queues until somebody asks to stop; return why it came to an end otherwise.
 
     Raises:
         NoPermissionError: when the user of Redis may not do what a worker does; waiting changes nothing.
     """
     worker = open_worker(names, settings)
-    fault: Exception = TimeoutError()  # of which RQ only says that it quits
+    reason = "The worker begins anew after what is told above"
     try:
         worker.work(logging_level="WARNING")
     except NoPermissionError:
         raise
     except (RedisError, OSError) as error:
-        fault = error
+        reason = f"{redis_fault(error, f'Redis at {settings.shown_queue_url}')} Waiting for it"
     finally:
         worker.dismiss_horse()
     if worker.refusal:
         raise worker.refusal
-    return None if worker.is_asked_to_stop else fault
+    if worker.is_asked_to_stop:
+        return None
+    time.sleep(SECONDS_BEFORE_ANOTHER_TRY)
+    return reason
 
 
 def open_worker(names: Sequence[str], settings: Settings) -> JobWorker:
@@ -269,7 +302,8 @@ def _is_inference(job: Job) -> bool:
 
 
 def _say(text: str) -> None:
-    print(text, flush=True)
+    """Print a line, and no more than one: a job's description is what somebody wrote."""
+    print("".join(character if character.isprintable() else "?" for character in text), flush=True)
 
 
 def _preload() -> None:
