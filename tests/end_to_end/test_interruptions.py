@@ -27,7 +27,7 @@ def running(place, data_root):
 
 
 def start(place, data_root):
-    return Service(place, data_root, CHECKPOINT_MINUTES="0.0005", AUTO_RESUME_TIMES="2")
+    return Service(place, data_root, CHECKPOINT_MINUTES="0.0005", AUTO_RESUME_TIMES="2", STOP_GRACE_SECONDS="3")
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +65,18 @@ def test_a_training_goes_on_as_the_same_process_after_kills_of_its_job_and_its_w
     assert results(service, answer["weight_id"]) == straight
     log = (service.storage / "weights" / str(answer["weight_id"]) / "log.txt").read_text()
     assert log.count("Interrupted (") == 2 and log.count("Resumes process ") == 2
+
+
+def test_a_stop_ends_also_a_job_that_is_frozen(running, ids):
+    service, client = running[0], running[0].client
+    process_id = client.post("/train", training(*ids, **PROPERTIES | {"Epochs": "1000"}))["process_id"]
+    client.wait(process_id, is_training)
+    programs(service, "worker.py training")[-1].suspend()
+
+    client.post("/stopProcess", {"process_id": process_id})
+
+    status = client.wait(process_id)
+    assert status["process_state"] == "stopped" and "Stopped by force" in status["process_data"]
 
 
 def test_a_training_that_is_killed_every_time_fails_with_the_reason_and_the_queue_goes_on(running, ids):

@@ -25,6 +25,7 @@ from app.jobs.redis_faults import redis_fault
 from app.jobs.running_code import CODE_FIELD, running_code
 from app.jobs.worker.deaths import memory_kills
 from app.jobs.worker.kept_horse import KeptHorse
+from app.jobs.worker.overdue import OverdueStops
 from app.jobs.worker.recovery import Recovery
 from app.jobs.worker.redis_absence import is_news, wait_for_redis
 from app.jobs.worker.trusted_job import TrustedJob
@@ -57,9 +58,10 @@ class JobWorker(Worker):
     refusal: ConfigurationError | None = None
     max_connection_wait_time = 2.0  # between two tries to reach Redis
 
-    def __init__(self, *arguments, recovery: Recovery, **keywords):
+    def __init__(self, *arguments, recovery: Recovery, stops: OverdueStops, **keywords):
         super().__init__(*arguments, **keywords)
         self._recovery = recovery
+        self._stops = stops
         self._swept_at = -math.inf
         self._told_faults: set[str] = set()
         self._memory_kills: int | None = None
@@ -220,8 +222,13 @@ class JobWorker(Worker):
         _say(f"failed: {job.description} [{job.id}]: {exc_info[1]}")
 
     def maintain_heartbeats(self, job, execution):
-        """Tell Redis that the job lives; the job itself needs no Redis, and outlives one that is away."""
+        """Tell Redis that the job lives; the job itself needs no Redis, and outlives one that is away.
+
+        It does not outlive a stop for long.
+        """
         self._sweep()
+        if self._stops.is_overdue(job.id):
+            self.kill_horse(signal.SIGKILL)
         with suppress(RedisError, OSError):
             super().maintain_heartbeats(job, execution)
 
@@ -281,7 +288,7 @@ def open_worker(names: Sequence[str], settings: Settings) -> JobWorker:
     connection = connect(settings.queue_url)  # of its own: RQ gives those that are new more time, to wait for jobs
     queues = [Queue(name, connection=connection, serializer=JSONSerializer, job_class=TrustedJob) for name in names]
     jobs = JobQueue(settings.queue_url)
-    recovery = Recovery(StorageLayout(settings.storage_dir), jobs, settings.auto_resume_times)
+    storage = StorageLayout(settings.storage_dir)
     worker = JobWorker(
         queues,
         connection=connection,
@@ -289,7 +296,8 @@ def open_worker(names: Sequence[str], settings: Settings) -> JobWorker:
         job_class=TrustedJob,
         job_monitoring_interval=SWEEP_SECONDS,
         worker_ttl=WORKER_TTL_SECONDS,
-        recovery=recovery,
+        recovery=Recovery(storage, jobs, settings.auto_resume_times),
+        stops=OverdueStops(storage, settings.stop_grace_seconds),
     )
     worker.check_storage = partial(same_storage.check, connection, settings)
     return worker
