@@ -98,6 +98,14 @@ class JobFailure(ToolkitError):
     """A job cannot go on, for a reason its owner can act on."""
 
 
+class PartKilled(JobFailure):
+    """A process that shares a job's work was killed, as the job itself may be; `signal` did it."""
+
+    def __init__(self, message: str, signal: int):
+        super().__init__(message)
+        self.signal = signal
+
+
 @dataclass(frozen=True)
 class Problem:
     """One fault of a text or file that a user wrote.

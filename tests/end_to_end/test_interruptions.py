@@ -67,6 +67,18 @@ def test_a_training_goes_on_as_the_same_process_after_kills_of_its_job_and_its_w
     assert log.count("Interrupted (") == 2 and log.count("Resumes process ") == 2
 
 
+def test_a_training_goes_on_after_one_of_its_processes_was_killed(running, ids):
+    service, client = running[0], running[0].client
+    answer = client.post("/train", training(*ids, **PROPERTIES | {"Devices": "2CPUs"}))
+    client.wait(answer["process_id"], is_begun)
+
+    kill(service, "multiprocessing.spawn")
+
+    client.wait(answer["process_id"], lambda status: "signal 9" in status["process_data"])
+    status = client.wait(answer["process_id"])
+    assert (status["process_state"], status["interruptions"]) == ("finished", 1)
+
+
 def test_a_stop_ends_also_a_job_that_is_frozen(running, ids):
     service, client = running[0], running[0].client
     process_id = client.post("/train", training(*ids, **PROPERTIES | {"Epochs": "1000"}))["process_id"]

@@ -10,7 +10,7 @@ from onnx_files import export, make, numbers
 from torch import nn
 
 from app.engines import get_engine
-from app.errors import JobFailure
+from app.errors import JobFailure, PartKilled
 from app.training.engine import Wanted
 from tests.engines.test_engines_contract import CLASSIFICATION, batch_for, changed
 
@@ -111,8 +111,9 @@ def test_one_failing_process_fails_them_all_with_its_reason():
 def test_a_killed_process_is_told():
     network = built(CLASSIFICATION)
     os.kill(network._processes.pids()[0], signal.SIGKILL)
-    with pytest.raises(JobFailure, match="One of the 2 processes of this training died"):
+    with pytest.raises(PartKilled, match="One of the 2 processes of this training died") as told:
         network.train_batch(*batch_for(CLASSIFICATION))
+    assert told.value.signal == signal.SIGKILL
 
 
 def test_a_network_for_a_fixed_number_of_images_is_not_shared(tmp_path):

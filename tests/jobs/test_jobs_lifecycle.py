@@ -7,10 +7,11 @@ import uuid
 
 import pytest
 
+from app.errors import PartKilled
 from app.jobs.worker.lifecycle import run_job
 from app.runs.layout import StorageLayout
 from app.runs.reader import read_state
-from app.runs.state import FINISHED, STOPPED
+from app.runs.state import FINISHED, STARTED, STOPPED
 from app.runs.writer import create_run, request_stop
 
 LAST_LINE = "Finished 3/3 epochs - without an ONNX file"
@@ -24,6 +25,10 @@ def blocks(config, writer, storage, settings):
 def blocks_when_all_is_done(config, writer, storage, settings):
     writer.ending = FINISHED, LAST_LINE
     blocks(config, writer, storage, settings)
+
+
+def loses_a_part(config, writer, storage, settings):
+    raise PartKilled("One of the processes died.", signal.SIGSEGV)
 
 
 @pytest.mark.parametrize(("work", "state"), [(blocks, STOPPED), (blocks_when_all_is_done, FINISHED)])
@@ -42,3 +47,17 @@ def test_a_job_that_does_not_stop_is_ended_after_its_grace(tmp_path, monkeypatch
     ended = read_state(run)
     assert ended.state == state
     assert ended.line == LAST_LINE if state == FINISHED else ended.line.startswith("Stopped by force")
+
+
+def test_a_job_a_part_of_which_was_killed_dies_as_that_did_and_is_not_closed(tmp_path, monkeypatch):
+    monkeypatch.setenv("STORAGE_DIR", str(tmp_path))
+    process_id = str(uuid.uuid4())
+    run = StorageLayout(tmp_path).run(process_id)
+    create_run(run, {"type": "inference", "description": "infer"})
+    child = os.fork()
+    if child == 0:
+        run_job(process_id, loses_a_part)
+        os._exit(1)
+
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGSEGV
+    assert read_state(run).state == STARTED and "One of the processes died" in run.log.read_text()

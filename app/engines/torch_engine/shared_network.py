@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,11 +23,12 @@ from torch import distributed
 from torch.multiprocessing.spawn import start_processes
 
 from app.engines.torch_engine.network import build_network
-from app.errors import JobFailure
+from app.errors import JobFailure, PartKilled
 from app.training.config import TrainingConfig
 from app.training.engine import BatchResult
 
 PATIENCE = timedelta(minutes=30)  # how long a process waits for what the others compute; a step on a CPU can be long
+LEAVING_SECONDS = 1.0  # that a process takes to be gone when it has closed its pipe
 DIED = (
     "One of the {count} processes of this training died; if the machine ran out of memory, lower Batch size or Devices."
 )
@@ -131,11 +133,18 @@ class SharedNetwork:
             return [own, *(_received(connection) for connection in self._others)]
         except (OSError, EOFError, RuntimeError) as error:  # a process has left: what did it say?
             reasons = [reason for connection in self._others if (reason := _last_words(connection))]
+            failure = reasons[0] if reasons else self._why_silent()
             self._end()
-            raise (reasons[0] if reasons else JobFailure(DIED.format(count=len(calls)))) from error
+            raise failure from error
         except BaseException:
             self._end()
             raise
+
+    def _why_silent(self) -> JobFailure:
+        """Return what there is to say when a process left without a word."""
+        signals = [-code for process in self._processes.processes if (code := _ending(process)) and code < 0]
+        message = DIED.format(count=len(self._others) + 1)
+        return PartKilled(message, signals[0]) if signals else JobFailure(message)
 
     def _end(self) -> None:
         """End the other processes, which may be waiting for this one."""
@@ -198,6 +207,12 @@ def _last_words(connection: Connection) -> Exception | None:
     except (OSError, EOFError):
         pass
     return None
+
+
+def _ending(process: BaseProcess) -> int | None:
+    """Return the exit code of a process that ends just now, negative for a signal; None for one that lives."""
+    process.join(LEAVING_SECONDS)
+    return process.exitcode
 
 
 def _together(results: Sequence[BatchResult]) -> BatchResult:

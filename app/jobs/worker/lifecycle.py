@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
-from app.errors import JobFailure, RunHeld, ToolkitError
+from app.errors import JobFailure, PartKilled, RunHeld, ToolkitError
 from app.jobs.worker.deaths import MEMORY_ADVICE
 from app.runs.layout import StorageLayout
 from app.runs.reader import read_config, read_state
@@ -70,10 +70,17 @@ def _begun(work: Work, config: dict, writer: RunWriter, storage: StorageLayout, 
 def run_work(work: Work, config: dict, writer: RunWriter, storage: StorageLayout, settings: Settings) -> str | None:
     """Do the work and close the run; return the sentence of a failure, None for an end as planned.
 
-    A shutdown of the service is no end: the process waits in the queue again.
+    A shutdown of the service is no end: the process waits in the queue again. Neither is it when a part of the job was
+    killed: the rest dies as the part did, and the worker, who knows why that was, sees to it.
     """
     try:
         state, line = work(config, writer, storage, settings)
+    except PartKilled as error:
+        writer.log(error.message)
+        with suppress(OSError):
+            signal.signal(error.signal, signal.SIG_DFL)
+        os.kill(os.getpid(), error.signal)
+        sentence = error.message
     except ToolkitError as error:
         sentence = error.message
     except MemoryError:
