@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import suppress
 from importlib.util import find_spec
 
 from gunicorn import util
@@ -9,7 +10,8 @@ from gunicorn import util
 from app.access.exposure import refuse_exposure
 from app.api.metrics_folder import make_metrics_folder
 from app.api.refusals import write_refusal
-from app.errors import ConfigurationError
+from app.errors import ConfigurationError, ToolkitError
+from app.jobs.initialisation import clear_up_after_killed
 from app.settings import Settings
 
 _settings = Settings.from_environment()
@@ -43,8 +45,13 @@ def on_starting(server):
 
 
 def post_worker_init(worker):
-    """Let streams of events end when their worker is told to leave, so that a stop need not wait for them."""
+    """Let streams of events end when their worker is told to leave, so that a stop need not wait for them.
+
+    A worker that takes the place of a killed one removes what that had stored by half.
+    """
     worker.wsgi.extensions["worker_is_leaving"] = lambda: not worker.alive
+    with suppress(ToolkitError):  # a full disk: the next one does it
+        clear_up_after_killed(worker.wsgi.extensions["toolkit"])
 
 
 loglevel = "warning"  # the launcher says what starts and stops

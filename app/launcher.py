@@ -7,10 +7,9 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
@@ -93,13 +92,12 @@ def arrange(programs: Sequence[Program], settings: Settings) -> list[Stage]:
     first = tuple(program for program in programs if program.name == REDIS)
     others = tuple(program for program in programs if program.name != REDIS)
     queues = {program.name for program in others} & set(QUEUE_NAMES)
-    started = datetime.now(UTC)
 
-    def is_ready() -> bool:
+    def is_ready(pids: Collection[int]) -> bool:
         has_web = any(program.name == WEB for program in others)
-        return (not has_web or web_answers(settings)) and queues <= listening_queues(settings.queue_url, started)
+        return (not has_web or web_answers(settings)) and queues <= listening_queues(settings.queue_url, pids)
 
-    stages = [Stage(first, lambda: embedded_redis.is_ready(settings)), Stage(others, is_ready)]
+    stages = [Stage(first, lambda _pids: embedded_redis.is_ready(settings)), Stage(others, is_ready)]
     return [stage for stage in stages if stage.programs]
 
 

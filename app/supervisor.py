@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +23,7 @@ READ_BYTES = 65536
 # A program that ends is started anew; one that fails by itself this often within this time cannot run.
 MOST_ENDINGS = 5
 ENDINGS_SECONDS = 60.0
-ENDED_BY_OTHERS = (0, -signal.SIGKILL, -signal.SIGTERM)
+ENDED_BY_OTHERS = tuple(-number for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
 
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None  # loaded here: not between fork and exec
 
@@ -45,7 +45,7 @@ class Stage:
     """Programs that start together; the next stage starts when they are ready, and is stopped before they are."""
 
     programs: tuple[Program, ...]
-    is_ready: Callable[[], bool] = lambda: True
+    is_ready: Callable[[Collection[int]], bool] = lambda _pids: True  # asked with the pids of all that runs
 
 
 @dataclass
@@ -146,7 +146,7 @@ class Supervisor:
 
     def _wait_until_ready(self, stage: Stage) -> bool:
         deadline = time.monotonic() + self.start_seconds
-        while not stage.is_ready():
+        while not stage.is_ready([running.process.pid for running in self._running.values()]):
             self._watch(self._start_anew_if_killed)
             if self._is_stopping():
                 return False
@@ -157,6 +157,7 @@ class Supervisor:
 
     def _watch(self, on_end: Callable[[_Running], None]) -> None:
         self._show_lines(TICK_SECONDS)
+        self._await_orphans()
         for running in list(self._running.values()):
             if running.process.poll() is not None:
                 self._show_waiting_lines()
@@ -164,7 +165,7 @@ class Supervisor:
 
     def _start_anew_if_killed(self, running: _Running) -> None:
         """Start a program anew that somebody killed; one that ends by itself at the start has a wrong setting."""
-        if running.process.returncode not in (-signal.SIGKILL, -signal.SIGTERM):
+        if running.process.returncode not in ENDED_BY_OTHERS:
             _give_up(running)
         self._start_anew(running)
 
@@ -172,7 +173,7 @@ class Supervisor:
         """Start a program that ended, after what it left of itself."""
         name, now = running.program.name, time.monotonic()
         endings = [moment for moment in self._endings.get(name, []) if now - moment < ENDINGS_SECONDS]
-        self._endings[name] = endings + [now] * (running.process.returncode not in ENDED_BY_OTHERS)
+        self._endings[name] = endings + [now] * (running.process.returncode not in (0, *ENDED_BY_OTHERS))
         if len(self._endings[name]) >= MOST_ENDINGS:
             _give_up(running)
         self.log.say(f"{name} {_ending(running.process)}; it is started again")

@@ -182,15 +182,16 @@ def test_a_killed_program_is_started_again_without_what_it_left_and_the_others_g
     assert process.returncode == 0
 
 
-def test_a_program_that_is_killed_while_the_others_still_start_is_started_again_too(launch, folder):
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGHUP])
+def test_a_program_that_is_killed_while_the_others_still_start_is_started_again_too(launch, folder, number):
     gate = folder / "gate"
     serve = f"exec python -m http.server $PORT --bind 127.0.0.1 --directory {folder / 'site'}"
     late_web = f"web: sh -c 'until test -e {gate}; do sleep 0.1; done; {serve}'"
     process = launch(REDIS, late_web, f"sleeper: {SLEEPER}")
     for _ in range(6):
         read_until(process, "sleeper | up")
-        os.kill(descendant(process.pid, "sleep 600"), signal.SIGKILL)
-        read_until(process, "sleeper was ended by SIGKILL; it is started again")
+        os.kill(descendant(process.pid, "sleep 600"), number)
+        read_until(process, f"sleeper was ended by {number.name}; it is started again")
     gate.touch()
 
     read_until(process, "Ready")
@@ -231,6 +232,20 @@ def test_what_a_program_left_running_is_ended_too(launch):
 
     assert process.returncode == 0
     assert not any(map(is_alive, pids))
+
+
+def test_what_a_program_left_and_has_ended_leaves_no_zombie(launch):
+    leaver = """leaver: sh -c 'sh -c "sleep 600 & exit"; exec sleep 700'"""
+    process = launch(REDIS, WEB, leaver)
+    read_until(process, "Ready")
+    left = descendant(process.pid, "sleep 600")
+
+    os.kill(left, signal.SIGKILL)
+
+    deadline = time.monotonic() + 15
+    while Path(f"/proc/{left}").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_a_second_ctrl_c_kills_a_program_that_does_not_stop(launch):

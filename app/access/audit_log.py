@@ -32,9 +32,9 @@ class AuditLog:
         """
         short = {name: value[:LONGEST_TEXT] if isinstance(value, str) else value for name, value in told.items()}
         line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), **short}
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
+        descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o640)
         try:
-            os.write(descriptor, json.dumps(line).encode() + b"\n")
+            os.write(descriptor, _end_of_cut_line(descriptor) + json.dumps(line).encode() + b"\n")
             is_full = os.fstat(descriptor).st_size >= self._file_bytes
         finally:
             os.close(descriptor)
@@ -52,3 +52,9 @@ class AuditLog:
 
     def _older(self, number: int) -> Path:
         return self.path.with_name(f"{self.path.name}.{number}")
+
+
+def _end_of_cut_line(descriptor: int) -> bytes:
+    """Return a line feed where the last line lacks its own: a disk that was full has cut it."""
+    size = os.fstat(descriptor).st_size
+    return b"\n" if size and os.pread(descriptor, 1, size - 1) != b"\n" else b""

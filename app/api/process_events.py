@@ -1,6 +1,7 @@
 """Processes as streams of server-sent events."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from threading import Event as Flag
 
 import orjson
@@ -9,6 +10,7 @@ from flask import Response, current_app, request
 from app.api.blueprint import Blueprint
 from app.api.gate import still_admits
 from app.api.services import services
+from app.errors import ToolkitError
 from app.jobs.processes.events import Event, follow
 from app.jobs.processes.following import find_process
 
@@ -61,9 +63,10 @@ def _pause() -> Callable[[float], bool]:
 
 def _lines(events: Iterable[Event]) -> Iterator[bytes]:
     yield b"retry: %d\n\n" % RETRY_MILLISECONDS
-    for event in events:
-        if event.name == "silence":
-            yield b": still there\n\n"  # so that a client that has gone is noticed
-            continue
-        number = f"id: {event.number}\n" if event.number is not None else ""
-        yield f"event: {event.name}\n{number}data: ".encode() + orjson.dumps(event.content) + b"\n\n"
+    with suppress(ToolkitError):  # deleted, or its files cannot be read: whoever asks again is told so
+        for event in events:
+            if event.name == "silence":
+                yield b": still there\n\n"  # so that a client that has gone is noticed
+                continue
+            number = f"id: {event.number}\n" if event.number is not None else ""
+            yield f"event: {event.name}\n{number}data: ".encode() + orjson.dumps(event.content) + b"\n\n"

@@ -152,6 +152,11 @@ class StorageLayout:
         return self.root / ".reserve"
 
     @property
+    def going(self) -> Path:
+        """Notes of records and folders that are about to go, or to come."""
+        return self.root / ".going"
+
+    @property
     def dataset_drafts(self) -> Path:
         """Where datasets are put together: on the disk of the others, and apart, for there may be many of those."""
         return self.datasets / ".drafts"
@@ -202,5 +207,6 @@ class StorageLayout:
 
     def create(self) -> None:
         """Make the folders; those that exist are left alone."""
-        for folder in (self.records, self.runs, self.unfinished, self.dataset_drafts, self.weights_drafts):
+        drafts = (self.dataset_drafts, self.weights_drafts)
+        for folder in (self.records, self.runs, self.unfinished, self.going, *drafts):
             folder.mkdir(parents=True, exist_ok=True)

@@ -38,6 +38,17 @@ def test_old_files_go_and_the_newest_lines_stay(tmp_path):
     assert sorted(line["id"] for line in lines(tmp_path)) == list(range(5, OLDER_FILES + 5))
 
 
+def test_a_line_that_a_full_disk_has_cut_costs_no_other(tmp_path):
+    log = AuditLog(tmp_path / "audit.log")
+    log.write(id=1)
+    log.path.write_text(log.path.read_text() + '{"time": "2026-0')
+    log.write(id=2)
+    log.write(id=3)
+
+    first, _cut, *others = log.path.read_text().splitlines()
+    assert [json.loads(line)["id"] for line in (first, *others)] == [1, 2, 3]
+
+
 def test_what_a_client_sends_breaks_no_line_and_steers_no_terminal(tmp_path):
     AuditLog(tmp_path / "audit.log").write(path="/x\n\x1b[31m\udcff\u202e" + "y" * 10_000)
 

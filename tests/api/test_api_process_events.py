@@ -1,6 +1,7 @@
 """Processes as streams of server-sent events."""
 
 import json
+import shutil
 
 import pytest
 from api_sandbox import ABSENT_PROCESS, assert_error
@@ -91,6 +92,20 @@ def test_a_stream_that_needed_no_token_ends_when_there_is_one(client, settings, 
     assert b"retry" in next(stream) and b"event: status" in next(stream)
 
     stored_tokens(settings).create("anna")
+
+    assert list(stream) == []
+
+
+@pytest.mark.parametrize("fault", ["deleted", "damaged"])
+def test_a_stream_ends_when_its_process_is_gone(client, toolkit, training, address, fault):
+    stream = client.get(address).iter_encoded()
+    assert b"retry" in next(stream) and b"event: status" in next(stream)
+
+    run = toolkit.storage.run(training["process_id"])
+    if fault == "deleted":
+        shutil.rmtree(run.path)
+    else:
+        run.state.write_text("{")
 
     assert list(stream) == []
 

@@ -1,16 +1,19 @@
 """What several gunicorn workers have to agree on, behind a real socket."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import urllib3
 
 from app.access.tokens import stored_tokens
 from app.launcher import free_port
+from app.runs.layout import StorageLayout
 from app.settings import CLONE_FOLDER
 
 
@@ -91,6 +94,26 @@ def test_numbers_that_cannot_be_kept_disturb_nobody(environment, tmp_path):
     with served(environment | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "gone")}) as get:
         assert {get("/backend/models").status for _ in range(10)} == {200}
         assert "dht_redis_up 1.0" in get("/metrics").data.decode()
+
+
+def children(pid):
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_a_worker_in_the_place_of_a_killed_one_removes_what_that_left(settings, environment):
+    storage = StorageLayout(settings.storage_dir)
+    with served(environment) as get:
+        left = storage.dataset(1000)
+        left.mkdir()
+        (storage.going / "note").write_text('{"ids": {"datasets": [1000]}, "folders": ["datasets/1000"]}')
+        (worker, *_) = [found for child in children(os.getpid()) for found in children(child)]
+        os.kill(worker, signal.SIGKILL)
+
+        deadline = time.monotonic() + 30
+        while left.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert get("/backend/tasks").status == 200
 
 
 @pytest.mark.parametrize(("options", "host"), [(["--bind", "0.0.0.0:0"], ""), ([], "0.0.0.0")])

@@ -1,7 +1,6 @@
 """Datasets enter the registry: read, checked, copied, then recorded."""
 
 import logging
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from app.files import unavailable, write_atomically
 from app.jobs.datasets.checking import start_check
 from app.jobs.datasets.sources import Source, Wanted, read_path, read_upload
 from app.jobs.drafts import draft_folder
+from app.jobs.removal.going import taken_back_unless_stored
 from app.jobs.services import Services
 
 MOST_PROBED = 5
@@ -127,13 +127,11 @@ def store(services: Services, draft: Path, entry: Mapping, source: Source, descr
         with services.database.holding_references():
             if entry.get("version_of") is not None:
                 datasets.get(entry["version_of"])  # its files are this one's too: it must not be deleted meanwhile
-            draft.rename(final)
-            record = datasets.add(_record(services, {**entry, "id": dataset_id}, folder, description))
+            with taken_back_unless_stored(services, "datasets", dataset_id, final):
+                draft.rename(final)
+                record = datasets.add(_record(services, {**entry, "id": dataset_id}, folder, description))
     except OSError as error:
         raise unavailable(final, "written", error) from error
-    except BaseException:
-        shutil.rmtree(final, ignore_errors=True)
-        raise
     # The dataset is stored, whatever becomes of its check; whoever asks for the report starts that then.
     with suppress(QueueUnavailable, StorageUnavailable):
         start_check(services, record)

@@ -1,12 +1,12 @@
 """Delete a record with all that depends on it. A user's own files stay."""
 
-import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.jobs.datasets.checking import stop_check
 from app.jobs.removal.deletion import refuse_running, runs_of, versions_of
+from app.jobs.removal.going import delete_noted
 from app.jobs.removal.reserve import with_reserve
 from app.jobs.services import Services
 from app.repositories.repository import Record
@@ -20,6 +20,10 @@ class _Doomed:
     datasets: dict[int, Record] = field(default_factory=dict)
     weights: dict[int, Record] = field(default_factory=dict)
     inferences: dict[int, Record] = field(default_factory=dict)
+
+    def ids(self) -> dict[str, list[int]]:
+        """Return the ids of all records by kind, in the order in which they can go."""
+        return {kind: list(reversed(records)) for kind, records in vars(self).items()}
 
     def process_ids(self) -> list[str]:
         """Return the trainings and inferences of all records."""
@@ -54,21 +58,14 @@ def _delete(services: Services, subject: str, collect: Callable[[_Doomed], None]
         NotFound: for an id that no record has.
         Conflict: while a process of any of them has not ended.
     """
-    database, doomed = services.database, _Doomed()
-    with database.holding_references():
+    doomed = _Doomed()
+    with services.database.holding_references():
         collect(doomed)
         refuse_running(services, doomed.process_ids(), subject)
         for dataset in doomed.datasets.values():
             stop_check(services, dataset)
-        folders = list(_folders(services, doomed))
-        for name, lost in {"modelweights_id": doomed.weights, "inference_id": doomed.inferences}.items():
-            for project in (found for record_id in lost for found in database.projects.find(**{name: record_id})):
-                database.projects.update(project["id"], **{name: None})
-        for name in ("inferences", "weights", "datasets", "projects"):
-            for record_id in reversed(getattr(doomed, name)):
-                getattr(database, name).delete(record_id)
-    for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)
+        leaving = delete_noted(services, doomed.ids(), _folders(services, doomed))
+    leaving.remove_folders(services)
 
 
 def _doom_project(services: Services, doomed: _Doomed, project_id: int) -> None:

@@ -1,6 +1,5 @@
 """Records leave together with their files, and never while something depends on them. A user's own files stay."""
 
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -8,6 +7,7 @@ from app.datasets.places import base_of
 from app.errors import Conflict, NotFound
 from app.jobs.datasets.checking import stop_check
 from app.jobs.processes.following import find_process
+from app.jobs.removal.going import delete_noted
 from app.jobs.removal.reserve import with_reserve
 from app.jobs.services import Services
 from app.runs.reader import read_config
@@ -39,7 +39,6 @@ def delete_dataset(services: Services, dataset_id: int) -> None:
         Conflict: naming the weights that were trained on it, or the datasets that are other splits of its files.
     """
     database = services.database
-    own = services.storage.dataset(dataset_id)
     with database.holding_references():
         record = database.datasets.get(dataset_id)
         weights = database.weights.find(dataset_id=dataset_id)
@@ -55,8 +54,8 @@ def delete_dataset(services: Services, dataset_id: int) -> None:
         processes = [inference["process_id"] for inference in database.inferences.find(dataset_id=dataset_id)]
         refuse_running(services, processes, f"Dataset {dataset_id}")
         stop_check(services, record)
-        database.datasets.delete(dataset_id)
-    shutil.rmtree(own, ignore_errors=True)
+        leaving = delete_noted(services, {"datasets": [dataset_id]}, [services.storage.dataset(dataset_id)])
+    leaving.remove_folders(services)
 
 
 @with_reserve
@@ -77,11 +76,9 @@ def delete_weights(services: Services, weights_id: int) -> None:
         inferences = database.inferences.find(modelweights_id=weights_id)
         users = [each["process_id"] for each in (record, *inferences) if each["process_id"] is not None]
         refuse_running(services, users, f"Weights {weights_id}")
-        for project in database.projects.find(modelweights_id=weights_id):
-            database.projects.update(project["id"], modelweights_id=None)
-        database.weights.delete(weights_id)
-    for folder in (services.storage.weights(weights_id).path, *runs_of(services, record)):
-        shutil.rmtree(folder, ignore_errors=True)
+        folders = [services.storage.weights(weights_id).path, *runs_of(services, record)]
+        leaving = delete_noted(services, {"weights": [weights_id]}, folders)
+    leaving.remove_folders(services)
 
 
 def runs_of(services: Services, weights: Mapping) -> list[Path]:

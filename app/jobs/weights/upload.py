@@ -11,6 +11,7 @@ from app.errors import InvalidInput, TooLarge
 from app.files import unavailable
 from app.jobs.datasets.registration import UploadedFile
 from app.jobs.drafts import draft_folder
+from app.jobs.removal.going import taken_back_unless_stored
 from app.jobs.request_checks import fault_of, referenced
 from app.jobs.services import Services
 from app.jobs.weights.order import IMPORT, run_order
@@ -113,13 +114,11 @@ def _store(services: Services, draft: Path, entry: Mapping) -> dict:
     try:
         with services.database.holding_references():
             referenced(services.database.models, entry, "model_id")
-            draft.rename(folder.path)
-            return weights.add(record)
+            with taken_back_unless_stored(services, "weights", weights_id, folder.path):
+                draft.rename(folder.path)
+                return weights.add(record)
     except OSError as error:
         raise unavailable(folder.path, "written", error) from error
-    except BaseException:
-        shutil.rmtree(folder.path, ignore_errors=True)
-        raise
 
 
 def _log(entry: Mapping) -> str:

@@ -1,0 +1,114 @@
+"""Records and their folders come and go together, also where the web process is killed between the two."""
+
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from app.files import unavailable
+from app.jobs.processes.submission import forget
+from app.jobs.services import Services
+
+# What refers to a record goes before it.
+KINDS = ("inferences", "weights", "datasets", "projects")
+SHOWN_IN_PROJECTS = {"modelweights_id": "weights", "inference_id": "inferences"}
+
+
+@dataclass(frozen=True)
+class Going:
+    """Records and folders that are to go, and the note of them by which the next start finishes what was killed.
+
+    Attributes:
+        note: the file.
+        ids: of the records by kind, each in the order in which they go.
+        folders: the service's own, relative to the storage folder.
+    """
+
+    note: Path
+    ids: Mapping[str, Sequence[int]]
+    folders: Sequence[str]
+
+    def delete_records(self, services: Services) -> None:
+        """Delete the records, and where projects show them; the caller holds the references."""
+        database = services.database
+        for field, kind in SHOWN_IN_PROJECTS.items():
+            for project in (
+                found for lost in self.ids.get(kind, ()) for found in database.projects.find(**{field: lost})
+            ):
+                database.projects.update(project["id"], **{field: None})
+        for kind in KINDS:
+            for record_id in self.ids.get(kind, ()):
+                forget(getattr(database, kind), record_id)
+
+    def remove_folders(self, services: Services) -> None:
+        """Remove the folders, and then the note."""
+        for folder in self.folders:
+            shutil.rmtree(services.storage.root / folder, ignore_errors=True)
+        self.note.unlink(missing_ok=True)
+
+
+def delete_noted(services: Services, ids: Mapping[str, Iterable[int]], folders: Iterable[Path]) -> Going:
+    """Note what goes and delete the records; the caller holds the references, and removes the folders after that.
+
+    Raises:
+        StorageUnavailable: when something cannot be written.
+    """
+    leaving = _noted(services, ids, folders)
+    try:
+        leaving.delete_records(services)
+    except BaseException:
+        leaving.note.unlink(missing_ok=True)
+        raise
+    return leaving
+
+
+@contextmanager
+def taken_back_unless_stored(services: Services, kind: str, record_id: int, folder: Path) -> Iterator[None]:
+    """Put a folder in its place and store its record in this block; the caller holds the references.
+
+    If the block fails, or its process is killed, neither of them stays.
+    """
+    coming = _noted(services, {kind: [record_id]}, [folder])
+    try:
+        yield
+    except BaseException:
+        coming.remove_folders(services)
+        raise
+    coming.note.unlink(missing_ok=True)
+
+
+def finish(services: Services) -> None:
+    """Let all go that killed processes have noted.
+
+    Raises:
+        StorageUnavailable: when a record cannot be read or written.
+    """
+    for note in services.storage.going.iterdir():
+        with services.database.holding_references():  # whoever deletes or stores at this moment holds them
+            try:
+                noted = orjson.loads(note.read_bytes())
+            except FileNotFoundError:  # it was finished meanwhile
+                continue
+            except ValueError:  # its writer was killed, before anything else
+                note.unlink(missing_ok=True)
+                continue
+            left = Going(note, noted["ids"], noted["folders"])
+            left.delete_records(services)
+            left.remove_folders(services)
+
+
+def _noted(services: Services, ids: Mapping[str, Iterable[int]], folders: Iterable[Path]) -> Going:
+    storage = services.storage
+    places = [str(folder.relative_to(storage.root)) for folder in folders]
+    leaving = Going(storage.going / secrets.token_hex(8), {kind: list(found) for kind, found in ids.items()}, places)
+    try:
+        # Not waited for until it is on the disk: after a power cut, `dht verify-storage` tells what is left.
+        leaving.note.write_bytes(orjson.dumps({"ids": leaving.ids, "folders": leaving.folders}))
+    except OSError as error:
+        leaving.note.unlink(missing_ok=True)
+        raise unavailable(leaving.note, "written", error) from error
+    return leaving
