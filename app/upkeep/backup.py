@@ -74,6 +74,8 @@ def back_up(root: Path, target: Path) -> int:
         for place, (name, content) in snapshot.parts.items():
             archive.add_bytes(place, _without(name, content, lost))
         left_out = [f"{name}/{record_id}" for name in FILED for record_id in sorted(lost[name])]
+        gone = [name for name in snapshot.runs if not (storage.runs / name).exists()]
+        left_out += [f"{folder}/{name}" for name in gone for folder in ("runs", "unfinished")]
         archive.finish({"storage_dir": str(root), "made_at": _now(), "left_out": left_out})
     return len(archive.digests) - 1  # the manifest is none of its files
 

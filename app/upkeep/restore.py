@@ -39,7 +39,7 @@ def restore(source: Path, root: Path) -> int:
         staging.mkdir(parents=True)
         manifest = _unpack(source, staging)
         for place in manifest["left_out"]:
-            shutil.rmtree(staging / place, ignore_errors=True)
+            _remove(staging / place)
         relocate(StorageLayout(staging), Path(manifest["storage_dir"]), root)
         _put_in_place(staging, root)
     except OSError as error:
@@ -47,6 +47,13 @@ def restore(source: Path, root: Path) -> int:
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return len(manifest["files"])
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _refuse_used(root: Path) -> None:

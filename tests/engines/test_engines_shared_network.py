@@ -2,6 +2,9 @@
 
 import os
 import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -11,6 +14,8 @@ from torch import nn
 
 from app.engines import get_engine
 from app.errors import JobFailure, PartKilled
+from app.pids import is_running
+from app.settings import CLONE_FOLDER
 from app.training.engine import Wanted
 from tests.engines.test_engines_contract import CLASSIFICATION, batch_for, changed
 
@@ -114,6 +119,40 @@ def test_a_killed_process_is_told():
     with pytest.raises(PartKilled, match="One of the 2 processes of this training died") as told:
         network.train_batch(*batch_for(CLASSIFICATION))
     assert told.value.signal == signal.SIGKILL
+
+
+WAITS_FOR_EVER = """
+import signal
+from multiprocessing import active_children
+from app.engines import get_engine
+from app.engines.torch_engine import shared_network
+from tests.engines.test_engines_contract import CLASSIFICATION, changed
+
+def join(number, *others):
+    print(active_children()[0].pid, flush=True)
+    signal.pause()
+
+shared_network._join = join  # here; the other process joins
+get_engine("torch").build(changed(CLASSIFICATION, devices="two_cpus"))
+"""
+
+
+def test_no_process_waits_for_a_job_that_was_killed_before_they_met(tmp_path):
+    job = subprocess.Popen(
+        [sys.executable, "-c", WAITS_FOR_EVER],
+        cwd=CLONE_FOLDER,
+        env=os.environ | {"TMPDIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with job:
+        other = int(job.stdout.readline())
+        job.kill()
+
+    deadline = time.monotonic() + 60
+    while is_running(other):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_a_network_for_a_fixed_number_of_images_is_not_shared(tmp_path):

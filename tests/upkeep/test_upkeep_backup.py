@@ -85,6 +85,30 @@ def test_what_is_deleted_while_it_is_copied_is_not_in_the_backup(root, tmp_path,
     assert restored.weights.add({})["id"] == 3, "no id is given again"
 
 
+def test_a_run_that_is_removed_while_it_is_copied_is_not_in_the_backup(
+    root, tmp_path, elsewhere, database, monkeypatch
+):
+    run = StorageLayout(root).run(WAITING)
+    copy_tree = backup_module._add_tree
+
+    def remove_by_half_first(archive, layout, folder, without=()):
+        if folder == run.path:
+            database.projects.update(1, modelweights_id=None)
+            database.weights.delete(2)
+            run.config.unlink()
+        copy_tree(archive, layout, folder, without)
+        if folder == run.path:
+            shutil.rmtree(run.path)
+
+    monkeypatch.setattr(backup_module, "_add_tree", remove_by_half_first)
+    back_up(root, tmp_path / "backup.tar")
+    restore(tmp_path / "backup.tar", elsewhere)
+
+    assert_sound(elsewhere)
+    restored = StorageLayout(elsewhere).run(WAITING)
+    assert not restored.path.exists() and not restored.unfinished_mark.exists()
+
+
 def test_what_is_made_while_it_is_copied_is_not_in_the_backup(root, tmp_path, elsewhere, database, monkeypatch):
     copy_folder = backup_module._add_folder_of
 

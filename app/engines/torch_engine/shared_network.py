@@ -10,11 +10,12 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -178,6 +179,7 @@ def _join(number: int, config: TrainingConfig, graph: Path | None, devices: Sequ
 
 def _serve(index: int, connections: Sequence[Connection], *joining) -> None:
     """Do what the job says, until it ends or something fails."""
+    Thread(target=_end_with_the_job, daemon=True).start()
     connection = connections[index]
     try:
         network = _join(index + 1, *joining)
@@ -188,6 +190,14 @@ def _serve(index: int, connections: Sequence[Connection], *joining) -> None:
         connection.send(reason)
     except (OSError, EOFError, RuntimeError):
         return  # the job, or another process, has ended
+
+
+def _end_with_the_job() -> None:
+    """End when the job does, however that ends: else a process that was to meet it would wait for half an hour."""
+    job = parent_process()
+    assert job is not None
+    job.join()
+    os._exit(1)
 
 
 def _received(connection: Connection) -> Any:
