@@ -242,7 +242,8 @@ def run_worker(names: Sequence[str], settings: Settings) -> None:
     """
     unknown = [name for name in names if name not in QUEUE_NAMES]
     if unknown or not names:
-        raise ConfigurationError(f"There is no queue {unknown or ''}; name one or more of {', '.join(QUEUE_NAMES)}.")
+        fault = f"There is no queue {unknown[0]!r}" if unknown else "No queue is named"
+        raise ConfigurationError(f"{fault}; name one or more of {', '.join(QUEUE_NAMES)}.")
     connection = connect(settings.queue_url)
     wait_for_redis(connection, settings.shown_queue_url)
     logging.getLogger("rq.worker").addFilter(is_news)
