@@ -158,6 +158,15 @@ def test_a_storage_folder_that_cannot_be_written_fails_until_it_can(client, sett
     assert again.status_code == 200
 
 
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer dht_any"}])
+def test_a_storage_folder_that_is_gone_fails_in_the_one_word_that_needs_no_token(client, settings, headers):
+    settings.storage_dir.rename(settings.storage_dir.with_name("elsewhere"))
+
+    answer = client.get("/backend/health", headers=headers)
+
+    assert answer.status_code == 503 and answer.json == {"status": "failing"}
+
+
 def test_strangers_hear_one_word(client, settings):
     token = stored_tokens(settings).create("anna")
 
