@@ -1,5 +1,7 @@
 """What Redis knows of a worker that lives, whatever is done to Redis and to clocks."""
 
+import time
+
 import pytest
 
 from app.jobs.redis_probe import RedisProbe
@@ -69,3 +71,15 @@ def test_waiting_for_a_job_is_no_failure_of_redis(worker):
     worker.connection.connection_pool.release(used)
 
     assert used.socket_timeout > worker.dequeue_timeout
+
+
+@pytest.mark.parametrize(("hours", "status"), [(1, "started"), (48, "failed")])
+def test_a_job_of_a_machine_whose_clock_is_behind_is_not_taken_for_lost(worker, hours, status):
+    queue = worker.queues[0]
+    job = queue.enqueue("app.jobs.inference.job.run", job_id=PROCESS_ID)
+    job.set_status("started")
+    worker.connection.zadd(queue.started_job_registry.key, {f"{PROCESS_ID}:1": time.time() - hours * 3600})
+
+    worker.clean_registries()
+
+    assert job.get_status() == status

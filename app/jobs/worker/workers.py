@@ -15,8 +15,10 @@ from rq import Queue, Worker
 from rq.exceptions import DeserializationError, StopRequested
 from rq.executions import Execution
 from rq.job import Job
+from rq.registry import FailedJobRegistry, FinishedJobRegistry, StartedJobRegistry
 from rq.serializers import JSONSerializer
 from rq.utils import now
+from rq.worker_registration import clean_worker_registry
 
 from app.errors import ConfigurationError, ToolkitError
 from app.jobs import same_storage
@@ -37,6 +39,7 @@ SECONDS_BEFORE_ANOTHER_TRY = 1.0  # what ended a worker may well end the next on
 SWEEP_SECONDS = 3
 # RQ waits for a job for 15 seconds less than this, and then looks around.
 WORKER_TTL_SECONDS = 15 + SWEEP_SECONDS
+MOST_CLOCKS_DIFFER = 24 * 3600  # seconds; the service itself goes by no clock, but RQ notes times
 # Redis counts these from the last sign of life, so that no clocks of two machines are compared.
 FORGOTTEN_SECONDS = 30
 
@@ -125,6 +128,19 @@ class JobWorker(Worker):
             queue.intermediate_queue.remove(job_id)
         fault = f"{str(job_id)[:100]!r} in Redis is no job that can be read ({type(error).__name__})"
         _say(f"left out: {fault}; somebody else writes there")
+
+    def clean_registries(self):
+        """Tidy up as RQ does, but take no job for lost because another machine's clock is behind this one's."""
+        for queue in self.queues:
+            if queue.acquire_maintenance_lock():
+                FinishedJobRegistry(queue=queue, job_class=TrustedJob).cleanup()
+                FailedJobRegistry(queue=queue, job_class=TrustedJob).cleanup()
+                started = StartedJobRegistry(queue=queue, job_class=TrustedJob)
+                started.cleanup(time.time() - MOST_CLOCKS_DIFFER)
+                clean_worker_registry(queue)
+                queue.intermediate_queue.cleanup(self, queue)
+                queue.release_maintenance_lock()
+        self.last_cleaned_at = now()
 
     def run_maintenance_tasks(self):
         """Tidy up as RQ does, which is no reason to end for what somebody else has laid there."""
