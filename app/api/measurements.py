@@ -1,5 +1,6 @@
 """`/metrics` for Prometheus: requests of all web workers, and what /backend/health tells. Needs the extra `metrics`."""
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -10,6 +11,7 @@ from flask import Blueprint, Flask, Response, g, request
 
 from app.api.errors import error_response
 from app.api.gate import READING
+from app.api.metrics_folder import take_room
 from app.api.services import services
 from app.jobs.health import disk_room
 
@@ -66,6 +68,7 @@ def measure(app: Flask) -> None:
         method = request.method if request.method in METHODS else "other"
         rule = request.url_rule.rule if request.url_rule else "none"
         with suppress(OSError):  # the folder of the numbers may be gone or full; the answer is not to suffer from it
+            take_room(os.getpid())
             requests.labels(method, rule, str(response.status_code)).inc()
             if "began" in g:
                 seconds.labels(method, rule).observe(time.perf_counter() - g.began)

@@ -5,13 +5,16 @@ import os
 import shutil
 import tempfile
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 from app.pids import is_running
 
 PREFIX = "dht-metrics-"
-# In memory: a process that writes to a mapped file on a full disk is killed (SIGBUS), and no number is worth that.
+# In memory: no number is worth the wait for a disk.
 MEMORY = Path("/dev/shm")
+KINDS = ("counter", "histogram")  # a file for each kind that app.api.measurements has
+NUMBERS_BYTES = 2**19  # more than all rules, methods and statuses need
 
 
 def make_metrics_folder(parent: Path | None = None) -> str:
@@ -29,6 +32,25 @@ def make_metrics_folder(parent: Path | None = None) -> str:
     folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=parent))
     atexit.register(_remove, folder, os.getpid())
     return str(folder)
+
+
+@cache
+def take_room(maker: int) -> None:
+    """Take up the room of the files in which a process of this number counts, before it maps them.
+
+    Raises:
+        OSError: when there is none; nothing may be counted then, for a write into a mapped file without room ends the
+            process (SIGBUS).
+    """
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    for kind in KINDS if folder else ():
+        path = Path(folder, f"{kind}_{maker}.db")
+        try:
+            with path.open("ab") as file:
+                os.posix_fallocate(file.fileno(), 0, NUMBERS_BYTES)
+        except OSError:
+            path.unlink(missing_ok=True)  # an empty one cannot be read
+            raise
 
 
 def _remove(folder: Path, maker: int) -> None:

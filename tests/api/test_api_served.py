@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -94,6 +94,32 @@ def test_numbers_that_cannot_be_kept_disturb_nobody(environment, tmp_path):
     with served(environment | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "gone")}) as get:
         assert {get("/backend/models").status for _ in range(10)} == {200}
         assert "dht_redis_up 1.0" in get("/metrics").data.decode()
+
+
+@pytest.fixture
+def full_disk(tmp_path):
+    """A disk of 4 MiB, and the file that fills it."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(folder)]
+    if os.geteuid() or subprocess.run(mount, check=False).returncode:
+        pytest.skip("a small disk takes root")
+    filler = folder / "filler"
+    with suppress(OSError), filler.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    yield filler
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_numbers_for_which_there_is_no_room_cost_no_answer(environment, full_disk):
+    with served(environment | {"PROMETHEUS_MULTIPROC_DIR": str(full_disk.parent)}) as get:
+        assert {get("/backend/models").status for _ in range(10)} == {200}
+        assert "dht_requests" not in get("/metrics").data.decode()
+
+        full_disk.unlink()
+        get("/backend/models")
+        assert 'rule="/backend/models"' in get("/metrics").data.decode()
 
 
 def children(pid):

@@ -1,5 +1,7 @@
 """The check of a dataset: started by registering it, run as a job of its own, told, and heeded by a training."""
 
+import os
+import resource
 import time
 from dataclasses import replace
 
@@ -12,7 +14,7 @@ from test_jobs_submission import projects
 
 from app.errors import Conflict, InvalidInput, NotFound, QueueUnavailable
 from app.files import read_json, write_json
-from app.jobs.datasets import checking
+from app.jobs.datasets import checking, job
 from app.jobs.datasets.registration import register_dataset
 from app.jobs.datasets.samples import samples, thumbnail
 from app.jobs.processes import following, outputs
@@ -52,6 +54,24 @@ def run_check(services, process_id):
     state = run_job(services, "datasets", process_id)
     services.queue.withdraw(CHECK, process_id)
     return state
+
+
+def test_a_check_waits_for_room_on_the_disk(services, dataset, monkeypatch):
+    process_id = dataset["check_process_id"]
+    run = services.storage.run(process_id)
+    child = os.fork()
+    if child == 0:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))  # for a state, not for a report
+        monkeypatch.setenv("STORAGE_DIR", str(services.settings.storage_dir))
+        job.run(process_id)
+        os._exit(0)
+
+    wait_until(lambda: "Waits for the disk" in read_state(run).line)
+    resource.prlimit(child, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    os.waitpid(child, 0)
+
+    assert read_state(run).state == FINISHED
+    assert checking.dataset_report(services, dataset["id"])["state"] == FINISHED
 
 
 def start(services, dataset, projects, **properties):

@@ -48,12 +48,19 @@ def check(
     """Do the work of a check's run, for its own job or for a training that waits for it; return the final state."""
     writer.log(config["description"])
     report = make_report(
-        config["dataset"], config["task"], config["group_by"], storage, settings, progress, should_stop
+        config["dataset"],
+        config["task"],
+        config["group_by"],
+        storage,
+        settings,
+        progress,
+        should_stop,
+        writer.when_there_is_room,
     )
     if report is None:
         why = "as asked" if writer.should_stop() and not writer.is_interrupted else "the service or its training ended"
         return STOPPED, f"Stopped {why}; there is no report"
-    write_json(writer.run.report, report)
+    writer.when_there_is_room(lambda: write_json(writer.run.report, report))
     for problem in report["problems"]:
         writer.log(f"{problem['severity']}: {problem['message']}")
     return FINISHED, _summary(report)
@@ -67,8 +74,9 @@ def make_report(
     settings: Settings,
     progress: Progress,
     should_stop: Callable[[], bool],
+    when_there_is_room: Callable[[Callable[[], None]], None],
 ) -> dict | None:
-    """Look at every image of a dataset and store the report; None when it was stopped.
+    """Look at every image of a dataset and store the report, as soon as there is room; None when it was stopped.
 
     Raises:
         JobFailure: when the dataset cannot be opened.
@@ -93,7 +101,7 @@ def make_report(
         _pace(progress, fetched), should_stop
     )
     if report is not None:
-        write_json(storage.report(record["id"]), report)
+        when_there_is_room(lambda: write_json(storage.report(record["id"]), report))
     return report
 
 

@@ -48,7 +48,8 @@ def sound_report(
     report = stored_report(storage, record["id"])
     if report is None:
         writer.log("The dataset was not checked before: checking it now")
-        report = make_report(record, task_name, None, storage, settings, show, writer.should_stop)
+        room = writer.when_there_is_room
+        report = make_report(record, task_name, None, storage, settings, show, writer.should_stop, room)
     if report is None:
         return None
     try:
