@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import StorageUnavailable
-from app.files import read_json, read_object, remove_temporaries, write_atomically, write_json
+from app.files import read_json, read_object, remove_temporaries, sync_disk, sync_file, write_atomically, write_json
 
 
 def names_in(folder: Path) -> list[str]:
@@ -137,3 +137,9 @@ def test_an_object_is_read_with_what_is_needed_of_it_or_the_file_is_named(tmp_pa
 
     with pytest.raises(StorageUnavailable, match=rf"{path} .*{told}"):
         read_object(path, ("a", "b"))
+
+
+def test_what_is_on_no_disk_is_told(tmp_path):
+    sync_disk(tmp_path)
+    with pytest.raises(StorageUnavailable, match=r"rows.jsonl cannot be written \(No such file"):
+        sync_file(tmp_path / "rows.jsonl")

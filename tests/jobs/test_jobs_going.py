@@ -3,6 +3,7 @@
 import os
 from functools import partial
 
+import orjson
 import pytest
 from test_jobs_cascade import family
 from test_jobs_submission import dataset, projects, request_body
@@ -94,3 +95,29 @@ def test_a_note_that_was_half_written_changes_nothing(services, family):
     initialise(services)
 
     assert len(services.database.weights.all()) == 2 and not list(services.storage.going.iterdir())
+
+
+def test_a_note_that_a_power_cut_brings_back_takes_nothing_that_was_stored(services, dataset, monkeypatch):
+    ids, folder = {"datasets": [dataset["id"]]}, f"datasets/{dataset['id']}"
+    (services.storage.going / "0").write_bytes(orjson.dumps({"ids": ids, "folders": [folder], "is_new": True}))
+    initialise(services)
+
+    assert services.database.datasets.get(dataset["id"]) == dataset and not faults(services)
+    assert not list(services.storage.going.iterdir())
+
+
+def test_what_cannot_be_read_now_goes_at_another_start(services, dataset, monkeypatch):
+    killed_at(going.shutil, "rmtree", monkeypatch, partial(delete_dataset, services, dataset["id"]))
+    (note,) = services.storage.going.iterdir()
+    note.write_bytes(orjson.dumps(orjson.loads(note.read_bytes()) | {"ids": {"weights": [1]}}))
+    projects = services.database.tables()["projects"].placement
+    services.database.projects.add({"name": "P", "task_id": 1, "modelweights_id": 1, "inference_id": None})
+    (number,) = projects.present()
+    whole = projects.path(number).read_bytes()
+    projects.path(number).write_bytes(b"{")
+    going.finish(services)
+    assert note.exists()
+
+    projects.path(number).write_bytes(whole)
+    going.finish(services)
+    assert not note.exists() and not services.storage.dataset(dataset["id"]).exists()

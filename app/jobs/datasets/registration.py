@@ -17,7 +17,7 @@ from app.datasets.probe import probe
 from app.datasets.volumes import with_slices
 from app.datasets.yaml_format import is_file_in, read, write
 from app.errors import DatasetError, InvalidInput, NotFound, QueueUnavailable, StorageUnavailable
-from app.files import unavailable, write_atomically
+from app.files import sync_disk, unavailable, write_atomically
 from app.jobs.datasets.checking import start_check
 from app.jobs.datasets.sources import Source, Wanted, read_path, read_upload
 from app.jobs.drafts import draft_folder
@@ -123,6 +123,7 @@ def store(services: Services, draft: Path, entry: Mapping, source: Source, descr
     folder = source.folder
     if isinstance(folder, Path) and folder.is_relative_to(draft):
         folder = final / folder.relative_to(draft)
+        sync_disk(draft)  # what was unpacked is not to be lost by a power cut once it is acknowledged
     try:
         with services.database.holding_references():
             if entry.get("version_of") is not None:

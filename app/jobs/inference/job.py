@@ -7,7 +7,7 @@ from app.datasets.description import Description, Sample
 from app.datasets.masks import MaskRule
 from app.engines import get_engine
 from app.errors import JobFailure
-from app.files import write_json
+from app.files import sync_file, write_json
 from app.jobs.datasets.checking import mask_rule_of, stored_report
 from app.jobs.datasets.images import fetched_folder
 from app.jobs.datasets.opened import open_dataset
@@ -60,6 +60,7 @@ def _predict(config: dict, writer: RunWriter, storage: StorageLayout, settings: 
     if rows < len(indexes):
         why = ", because the service was shut down" if writer.is_interrupted else ""
         return STOPPED, f"Stopped after {rows} of {len(indexes)} images{why}"
+    writer.when_there_is_room(lambda: sync_file(writer.run.predictions))  # before the state says that it is complete
     if metrics is not None:
         writer.when_there_is_room(lambda: write_json(writer.run.metrics, metrics))
     return FINISHED, f"Finished {rows} of {len(indexes)} images{_headline(metrics)}"

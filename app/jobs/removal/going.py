@@ -3,12 +3,13 @@
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
 
+from app.errors import StorageUnavailable
 from app.files import unavailable
 from app.jobs.processes.submission import forget
 from app.jobs.services import Services
@@ -26,11 +27,20 @@ class Going:
         note: the file.
         ids: of the records by kind, each in the order in which they go.
         folders: the service's own, relative to the storage folder.
+        is_new: whether they are to go only if the records were never stored.
     """
 
     note: Path
     ids: Mapping[str, Sequence[int]]
     folders: Sequence[str]
+    is_new: bool = False
+
+    def is_to_stay(self, services: Services) -> bool:
+        """Tell whether this was stored after all: the note may come back by a power cut, long after it was removed."""
+        database = services.database
+        return self.is_new and any(
+            getattr(database, kind).find(id=found) for kind in self.ids for found in self.ids[kind]
+        )
 
     def delete_records(self, services: Services) -> None:
         """Delete the records, and where projects show them; the caller holds the references."""
@@ -70,9 +80,9 @@ def delete_noted(services: Services, ids: Mapping[str, Iterable[int]], folders: 
 def taken_back_unless_stored(services: Services, kind: str, record_id: int, folder: Path) -> Iterator[None]:
     """Put a folder in its place and store its record in this block; the caller holds the references.
 
-    If the block fails, or its process is killed, neither of them stays.
+    If the block fails, or its process is killed before the record is stored, neither of them stays.
     """
-    coming = _noted(services, {kind: [record_id]}, [folder])
+    coming = _noted(services, {kind: [record_id]}, [folder], is_new=True)
     try:
         yield
     except BaseException:
@@ -82,33 +92,36 @@ def taken_back_unless_stored(services: Services, kind: str, record_id: int, fold
 
 
 def finish(services: Services) -> None:
-    """Let all go that killed processes have noted.
-
-    Raises:
-        StorageUnavailable: when a record cannot be read or written.
-    """
+    """Let all go that killed processes have noted; what cannot be read or written now stays for another start."""
     for note in services.storage.going.iterdir():
-        with services.database.holding_references():  # whoever deletes or stores at this moment holds them
-            try:
-                noted = orjson.loads(note.read_bytes())
-            except FileNotFoundError:  # it was finished meanwhile
+        # Whoever deletes or stores at this moment holds the references.
+        with suppress(FileNotFoundError, StorageUnavailable), services.database.holding_references():
+            left = _read(note)
+            if left is None or left.is_to_stay(services):
+                note.unlink()
                 continue
-            except ValueError:  # its writer was killed, before anything else
-                note.unlink(missing_ok=True)
-                continue
-            left = Going(note, noted["ids"], noted["folders"])
             left.delete_records(services)
             left.remove_folders(services)
 
 
-def _noted(services: Services, ids: Mapping[str, Iterable[int]], folders: Iterable[Path]) -> Going:
+def _read(note: Path) -> Going | None:
+    """Return what a note says; None if its writer was killed in writing it, before anything else."""
+    with suppress(ValueError, TypeError):
+        return Going(note, **orjson.loads(note.read_bytes()))
+    return None
+
+
+def _noted(
+    services: Services, ids: Mapping[str, Iterable[int]], folders: Iterable[Path], *, is_new: bool = False
+) -> Going:
     storage = services.storage
     places = [str(folder.relative_to(storage.root)) for folder in folders]
-    leaving = Going(storage.going / secrets.token_hex(8), {kind: list(found) for kind, found in ids.items()}, places)
+    found = {kind: list(numbers) for kind, numbers in ids.items()}
+    noted = Going(storage.going / secrets.token_hex(8), found, places, is_new)
     try:
         # Not waited for until it is on the disk: after a power cut, `dht verify-storage` tells what is left.
-        leaving.note.write_bytes(orjson.dumps({"ids": leaving.ids, "folders": leaving.folders}))
+        noted.note.write_bytes(orjson.dumps({"ids": found, "folders": places, "is_new": is_new}))
     except OSError as error:
-        leaving.note.unlink(missing_ok=True)
-        raise unavailable(leaving.note, "written", error) from error
-    return leaving
+        noted.note.unlink(missing_ok=True)
+        raise unavailable(noted.note, "written", error) from error
+    return noted

@@ -3,6 +3,7 @@
 import time
 from functools import partial
 
+from app.files import sync_file
 from app.runs.layout import WeightsFolder
 from app.runs.writer import RunWriter, append_row
 from app.training.checkpoints import save_epoch
@@ -51,5 +52,7 @@ class TrainingRecorder:
     def save(self, network: Network, position: Position, *, is_best: bool, is_complete: bool) -> None:
         """Keep the network as it is now."""
         keep = partial(save_epoch, self._folder, network, self._config, position)
+        if is_complete:  # no power cut leaves a checkpoint whose rows are lost
+            self._writer.when_there_is_room(lambda: sync_file(self._folder.metrics))
         self._writer.when_there_is_room(lambda: keep(is_best=is_best, is_complete=is_complete))
         self._saved_at = time.monotonic()

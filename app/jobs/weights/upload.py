@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from app.engines.torch_engine.onnx_kinds import LONGEST_START, refuse_other_kinds
 from app.errors import InvalidInput, TooLarge
-from app.files import unavailable
+from app.files import sync_disk, unavailable
 from app.jobs.datasets.registration import UploadedFile
 from app.jobs.drafts import draft_folder
 from app.jobs.removal.going import taken_back_unless_stored
@@ -102,6 +102,7 @@ def _store(services: Services, draft: Path, entry: Mapping) -> dict:
     weights_id = weights.reserve_id()
     folder = services.storage.weights(weights_id)
     WeightsFolder(draft).log.write_text(_log(entry), encoding="utf-8")
+    sync_disk(draft)  # what is acknowledged is not to be lost by a power cut
     record = {
         "id": weights_id,
         "dataset_id": None,
