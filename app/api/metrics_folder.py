@@ -43,7 +43,9 @@ def take_room(maker: int) -> None:
             process (SIGBUS).
     """
     folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
-    for kind in KINDS if folder else ():
+    if not folder:  # each process counts for itself
+        return
+    for kind in KINDS:
         path = Path(folder, f"{kind}_{maker}.db")
         try:
             with path.open("ab") as file:
