@@ -84,13 +84,19 @@ def read_json(path: Path) -> Any:
         FileNotFoundError: the caller knows what an absent file means.
         StorageUnavailable: naming the file, if it cannot be read or holds no JSON.
     """
+    return parse_json(path, _content(path))
+
+
+def _content(path: Path, tries: int = 3) -> bytes:
+    """Return what is in a file; on NFS, one that another machine replaces just now is stale and has to be opened anew."""
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except FileNotFoundError:
         raise
     except OSError as error:
+        if error.errno == errno.ESTALE and tries > 1:
+            return _content(path, tries - 1)
         raise unavailable(path, "read", error) from error
-    return parse_json(path, content)
 
 
 def read_object(path: Path, needed: Iterable[str] = ()) -> dict[str, Any]:

@@ -1,3 +1,4 @@
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -143,3 +144,30 @@ def test_what_is_on_no_disk_is_told(tmp_path):
     sync_disk(tmp_path)
     with pytest.raises(StorageUnavailable, match=r"rows.jsonl cannot be written \(No such file"):
         sync_file(tmp_path / "rows.jsonl")
+
+
+class StalePath(type(Path())):
+    """A file on NFS that another machine replaces so many times while it is read."""
+
+    def read_bytes(self):
+        if self.replaced:
+            self.replaced -= 1
+            raise OSError(errno.ESTALE, "Stale file handle")
+        return super().read_bytes()
+
+
+@pytest.mark.parametrize("replaced", [1, 2])
+def test_a_file_that_another_machine_replaces_just_now_is_read_anew(tmp_path, replaced):
+    write_json(tmp_path / "state.json", 1)
+    path = StalePath(tmp_path / "state.json")
+    path.replaced = replaced
+
+    assert read_json(path) == 1
+
+
+def test_a_file_that_stays_stale_is_told(tmp_path):
+    path = StalePath(tmp_path / "state.json")
+    path.replaced = 1000
+
+    with pytest.raises(StorageUnavailable, match=r"state\.json cannot be read \(Stale file handle\)"):
+        read_json(path)
