@@ -88,7 +88,7 @@ def read_json(path: Path) -> Any:
 
 
 def _content(path: Path, tries: int = 3) -> bytes:
-    """Return what is in a file; on NFS, one that another machine replaces just now is stale and has to be opened anew."""
+    """Return what is in a file. On NFS, one that another machine replaces just now is stale, and is opened anew."""
     try:
         return path.read_bytes()
     except FileNotFoundError:

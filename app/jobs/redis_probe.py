@@ -1,7 +1,6 @@
 """What Redis tells of queues and workers, for those who cannot wait for a Redis that hangs."""
 
 import math
-import socket
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
@@ -11,7 +10,7 @@ from redis.exceptions import RedisError
 
 from app.jobs.queue import QUEUE_NAMES, connect
 from app.jobs.running_code import CODE_FIELD, running_code
-from app.pids import is_running
+from app.pids import is_running, pid_space
 
 ANSWER_SECONDS = 0.05
 GLANCE_SECONDS = 0.005  # for a question that has been open for longer already
@@ -21,7 +20,8 @@ REMEMBERED_SECONDS = 5.0
 PATIENCE_SECONDS = 0.9
 LONGEST_PID = 10
 REGISTRIES = {"started": "wip", "finished": "finished", "failed": "failed"}
-WORKER_FIELDS = ("queues", "hostname", "pid", "birth", "state", CODE_FIELD)
+PID_SPACE_FIELD = "pid_space"  # where the number of a worker counts
+WORKER_FIELDS = ("queues", "hostname", "pid", "birth", "state", CODE_FIELD, PID_SPACE_FIELD)
 
 
 class RedisProbe:
@@ -111,7 +111,8 @@ def _is_alive(worker: dict[str, Any]) -> bool:
     """Tell whether a worker lives: Redis forgets one that has been silent for half a minute."""
     if not worker["queues"]:
         return False
-    return worker["hostname"] != socket.gethostname() or is_running(_pid(worker))
+    is_here = worker[PID_SPACE_FIELD] is not None and worker[PID_SPACE_FIELD] == pid_space()
+    return not is_here or is_running(_pid(worker))
 
 
 def _pid(worker: dict[str, Any]) -> int:

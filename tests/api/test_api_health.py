@@ -15,15 +15,17 @@ from app import create_app
 from app.access.tokens import stored_tokens
 from app.api import measurements
 from app.jobs import health, redis_probe
+from app.jobs.redis_probe import PID_SPACE_FIELD
 from app.jobs.running_code import CODE_FIELD, running_code
+from app.pids import pid_space
 from app.settings import Settings
 
 
-def worker(redis_url, name, queues, pid=None, host=None, clock_off=0, code=None):
+def worker(redis_url, name, queues, pid=None, host=None, clock_off=0, code=None, space=None):
     """Lay into Redis what an RQ worker writes of itself, by a clock that many seconds off."""
     moment = time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime(time.time() + clock_off))
     fields = {"queues": queues, "hostname": host or socket.gethostname(), "pid": pid or os.getpid(), "state": "idle"}
-    fields[CODE_FIELD] = code or running_code()
+    fields |= {CODE_FIELD: code or running_code(), PID_SPACE_FIELD: space or pid_space()}
     with Redis.from_url(redis_url) as redis:
         redis.hset(f"rq:worker:{name}", mapping=fields | {"birth": moment, "last_heartbeat": moment})
         redis.sadd("rq:workers", f"rq:worker:{name}")
@@ -52,7 +54,8 @@ def test_it_says_which_engines_are_installed_in_which_versions_and_what_the_othe
 
 def test_with_workers_it_is_well_whatever_their_clocks_say_and_the_dead_are_not_counted(client, settings):
     worker(settings.redis_url, "a", "training")
-    worker(settings.redis_url, "b", "inference,training", host="elsewhere", pid=1, clock_off=-86_400)
+    worker(settings.redis_url, "b", "inference,training", host="elsewhere", pid=1, space="elsewhere", clock_off=-86_400)
+    worker(settings.redis_url, "a copy of this machine", "inference", pid=2**22 - 1, space="elsewhere")
     worker(settings.redis_url, "killed", "inference", pid=2**22 - 1)
     worker(settings.redis_url, "lost", "inference", host="elsewhere")
     with Redis.from_url(settings.redis_url) as redis:
@@ -63,17 +66,18 @@ def test_with_workers_it_is_well_whatever_their_clocks_say_and_the_dead_are_not_
     assert answer["status"] == "ok" and answer["problems"] == []
     assert [(entry["host"], entry["queues"]) for entry in answer["workers"]] == [
         (socket.gethostname(), ["training"]),
+        (socket.gethostname(), ["inference"]),
         ("elsewhere", ["inference", "training"]),
     ]
     assert {queue["name"]: queue["workers"] for queue in answer["queues"] if queue["workers"]} == {
         "training": 2,
-        "inference": 1,
+        "inference": 2,
     }
 
 
 def test_a_worker_that_runs_other_code_than_the_web_server_is_named(client, settings):
     worker(settings.redis_url, "here", "training,inference")
-    worker(settings.redis_url, "old", "training", host="gpu-box", code="that of last year")
+    worker(settings.redis_url, "old", "training", host="gpu-box", space="elsewhere", code="that of last year")
 
     answer = client.get("/backend/health").json
 
@@ -86,7 +90,7 @@ def test_a_worker_that_runs_other_code_than_the_web_server_is_named(client, sett
 
 
 def test_a_worker_of_whom_nonsense_is_written_is_no_error(client, settings):
-    worker(settings.redis_url, "odd", "training", host="elsewhere", pid="-4711a")
+    worker(settings.redis_url, "odd", "training", host="elsewhere", pid="-4711a", space="elsewhere")
 
     assert [entry["pid"] for entry in client.get("/backend/health").json["workers"]] == [0]
 

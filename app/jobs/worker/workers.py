@@ -24,6 +24,7 @@ from app.errors import ConfigurationError, ToolkitError
 from app.jobs import same_storage
 from app.jobs.queue import FUNCTIONS, INFERENCE, QUEUE_NAMES, JobQueue, connect
 from app.jobs.redis_faults import redis_fault
+from app.jobs.redis_probe import PID_SPACE_FIELD
 from app.jobs.running_code import CODE_FIELD, running_code
 from app.jobs.worker.deaths import memory_kills
 from app.jobs.worker.kept_horse import KeptHorse
@@ -31,6 +32,7 @@ from app.jobs.worker.overdue import OverdueStops
 from app.jobs.worker.recovery import Recovery
 from app.jobs.worker.redis_absence import is_news, wait_for_redis
 from app.jobs.worker.trusted_job import TrustedJob
+from app.pids import pid_space
 from app.runs.layout import StorageLayout
 from app.settings import Settings
 
@@ -82,9 +84,9 @@ class JobWorker(Worker):
         super().heartbeat(FORGOTTEN_SECONDS, pipeline)
 
     def register_birth(self):
-        """Make the worker known, and which code it runs."""
+        """Make the worker known, which code it runs, and where."""
         super().register_birth()
-        self.connection.hset(self.key, CODE_FIELD, running_code())
+        self.connection.hset(self.key, mapping={CODE_FIELD: running_code(), PID_SPACE_FIELD: pid_space() or ""})
 
     def _make_known(self) -> None:
         """Register with a Redis that has forgotten this worker: its clock was set, or the worker was suspended."""
