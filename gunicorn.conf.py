@@ -1,6 +1,7 @@
 """How gunicorn serves the web application; every value a lab may want to change is a setting of the service."""
 
 import os
+import resource
 import sys
 from contextlib import suppress
 from importlib.util import find_spec
@@ -23,6 +24,9 @@ worker_class = "app.api.patient_worker.PatientWorker"  # gthread, with which slo
 
 # Loaded once before the fork: workers share its memory, start at once, and one that is killed is back in no time.
 preload_app = True
+
+# Each connection is an open file, and as many are left for what requests open: a worker without one ends.
+worker_connections = min(1000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
 
 # A worker is busy for as long as the slowest download of a dataset description or an image may take.
 timeout = _settings.url_timeout_seconds + 30

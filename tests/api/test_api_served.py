@@ -1,11 +1,14 @@
 """What several gunicorn workers have to agree on, behind a real socket."""
 
 import os
+import resource
 import signal
+import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -41,9 +44,9 @@ def answers(send):
 
 
 @contextmanager
-def served(environment):
+def served(environment, **options):
     """Run gunicorn, and lend a function that sends a GET on a connection of its own: any of the workers may answer."""
-    with gunicorn(environment, stderr=subprocess.DEVNULL) as server, urllib3.PoolManager() as http:
+    with gunicorn(environment, **{"stderr": subprocess.DEVNULL} | options) as server, urllib3.PoolManager() as http:
 
         def send(path, **headers):
             address = f"http://127.0.0.1:{environment['PORT']}{path}"
@@ -120,6 +123,18 @@ def test_numbers_for_which_there_is_no_room_cost_no_answer(environment, full_dis
         full_disk.unlink()
         get("/backend/models")
         assert 'rule="/backend/models"' in get("/metrics").data.decode()
+
+
+def test_clients_that_only_connect_use_up_no_files_of_the_web_workers(environment, tmp_path):
+    limit = partial(resource.setrlimit, resource.RLIMIT_NOFILE, (64, 64))
+    said, address = tmp_path / "said", ("127.0.0.1", int(environment["PORT"]))
+    with said.open("wb") as stderr, served(environment, stderr=stderr, preexec_fn=limit) as get:
+        with ExitStack() as connections:
+            for _ in range(200):
+                connections.enter_context(socket.create_connection(address, timeout=5))
+        assert get("/backend/tasks").status == 200
+
+    assert said.read_text() == ""
 
 
 def children(pid):

@@ -270,11 +270,13 @@ def test_a_stop_needs_no_redis(services, process_id, run):
     assert read_state(run).state == STOPPED
 
 
-def test_a_stop_of_a_process_that_is_deleted_meanwhile_finds_none(services, process_id, run):
+@pytest.mark.parametrize("has_folder", [True, False])
+def test_a_stop_of_a_process_that_is_deleted_meanwhile_finds_none(services, process_id, run, has_folder):
     class Deleting(Recovery):
         def true_state(self, process_id, run, config, state):
             shutil.rmtree(run.path)
-            run.path.mkdir()
+            if has_folder:
+                run.path.mkdir()
             return state
 
     deleting = replace(services, recovery=Deleting(services.storage, services.queue, 2))

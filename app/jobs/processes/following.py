@@ -82,8 +82,10 @@ def stop(services: Services, process_id: str) -> str:
         if process.state.is_final or not _is_closed_waiting(process):
             _refuse_ended(process)
             request_stop(process.run)
-    except FileNotFoundError:  # it was deleted in between
-        raise NotFound(f"There is no process {process_id[:50]!r}.") from None
+    except (FileNotFoundError, StorageUnavailable) as error:
+        if isinstance(error, StorageUnavailable) and process.run.path.exists():
+            raise
+        raise NotFound(f"There is no process {process_id[:50]!r}.") from None  # it was deleted in between
     with suppress(QueueUnavailable):  # a worker that takes it off the queue finds that it has ended
         services.queue.withdraw(process.config["type"], process.id)
     return f"{KIND_NAMES[process.config['type']]} stopped"
