@@ -80,7 +80,9 @@ class RunWriter(AbstractContextManager):
     """The worker's side of a run: state, progress, log and heartbeat.
 
     As a context manager it keeps the heartbeat; a job that does not react to a stop request within
-    `stop_grace_seconds` is ended by `on_overdue_stop`. Entering raises RunHeld where another job works on the run.
+    `stop_grace_seconds` is ended by `on_overdue_stop`, and one whose run others have given to another job, as after the
+    machine was cut off from the storage for long, by `on_superseded`. Entering raises RunHeld where another job works
+    on the run.
 
     Attributes:
         ending: state and line with which the job may end from now on, for all that counts is done; None before.
@@ -102,6 +104,7 @@ class RunWriter(AbstractContextManager):
         self._written_at = 0.0
         self._stop_grace_seconds = stop_grace_seconds
         self.on_overdue_stop = on_overdue_stop
+        self.on_superseded: Callable[[], None] | None = None
         self.ending: tuple[str, str] | None = None
         self._state = read_state(run)
         self._holding = ExitStack()
@@ -205,12 +208,22 @@ class RunWriter(AbstractContextManager):
         with self._lock:
             if self._state.is_final or (self._state.state == QUEUED and "state" not in changes):
                 return
+            self._give_way()
             if self._state.state == STARTED and "state" not in changes and self.should_stop():
                 changes["state"] = STOPPING
             state = replace(self._state, **changes, heartbeat=time.time())
             write_state(self.run, state)
             self._state = state
             self._written_at = time.monotonic()
+
+    def _give_way(self) -> None:
+        """End this job where others took it for dead and went on with the process: each time they count one more.
+
+        Its lock does not keep them away for ever: a network file system gives up those of a machine that is cut off.
+        """
+        with suppress(StorageUnavailable, FileNotFoundError):
+            if self.on_superseded and read_state(self.run).interruptions > self._state.interruptions:
+                self.on_superseded()
 
     def _beat(self) -> None:
         while not self._closed.is_set():
@@ -222,6 +235,7 @@ class RunWriter(AbstractContextManager):
         beats_at = time.monotonic() + HEARTBEAT_SECONDS
         while not self._closed.wait(0.5):
             now = time.monotonic()
+            self._give_way()
             if stop_seen_at is None and self.should_stop():
                 stop_seen_at = now
                 self._write()

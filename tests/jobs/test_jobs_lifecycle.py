@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import uuid
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +13,7 @@ from app.jobs.worker.lifecycle import run_job
 from app.runs.layout import StorageLayout
 from app.runs.reader import read_state
 from app.runs.state import FINISHED, STARTED, STOPPED
-from app.runs.writer import create_run, request_stop
+from app.runs.writer import create_run, request_stop, write_state
 
 LAST_LINE = "Finished 3/3 epochs - without an ONNX file"
 
@@ -61,3 +62,31 @@ def test_a_job_a_part_of_which_was_killed_dies_as_that_did_and_is_not_closed(tmp
 
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGSEGV
     assert read_state(run).state == STARTED and "One of the processes died" in run.log.read_text()
+
+
+def goes_on_as_another(config, writer, storage, settings):
+    write_state(writer.run, replace(writer.state, interruptions=1, line="another"))  # as after a new start elsewhere
+    while True:
+        writer.progress("this one", 0.5, None, is_kept=True)
+
+
+def waits_while_another_goes_on(config, writer, storage, settings):
+    write_state(writer.run, replace(writer.state, interruptions=1, line="another"))
+    threading.Event().wait()
+
+
+@pytest.mark.parametrize("work", [goes_on_as_another, waits_while_another_goes_on])
+def test_a_job_whose_place_another_has_taken_ends_and_changes_nothing(tmp_path, monkeypatch, work):
+    monkeypatch.setenv("STORAGE_DIR", str(tmp_path))
+    process_id = str(uuid.uuid4())
+    run = StorageLayout(tmp_path).run(process_id)
+    create_run(run, {"type": "inference", "description": "infer"})
+    child = os.fork()
+    if child == 0:
+        run_job(process_id, work)
+        os._exit(1)
+
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    left = read_state(run)
+    assert (left.state, left.line, left.interruptions) == (STARTED, "another", 1)
+    assert "another one goes on" in run.log.read_text()

@@ -45,6 +45,7 @@ def run_job(process_id: str, work: Work) -> None:
         return
     log = storage.weights(config["weights_id"]).log if config["type"] == "training" else run.log
     writer = RunWriter(run, log, stop_grace_seconds=settings.stop_grace_seconds)
+    writer.on_superseded = partial(_leave, writer)
     writer.on_overdue_stop = partial(_end_overdue, writer, storage, config, settings)
     signal.signal(signal.SIGTERM, lambda *_: writer.interrupt())
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # the worker held it back over the fork
@@ -128,6 +129,14 @@ def _end_overdue(writer: RunWriter, storage: StorageLayout, config: dict, settin
             writer.log(writer.ending[1])
             writer.close(*writer.ending)
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _leave(writer: RunWriter) -> None:
+    """End a job that another one has taken the place of, and change nothing more."""
+    writer.log(
+        "This job was cut off for so long that another one goes on with the process; it ends and changes nothing"
+    )
+    os._exit(os.EX_OK)  # a planned end: nobody looks after the process for this one's sake
 
 
 def _reached(writer: RunWriter, storage: StorageLayout, config: dict) -> str:
