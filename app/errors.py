@@ -82,6 +82,10 @@ class StorageUnavailable(ToolkitError):
     """The storage folder cannot be read or written (no permission, a file that was damaged)."""
 
 
+class StorageDamaged(StorageUnavailable):
+    """A file of the storage folder is gone, or holds something else than it should: a person has to see to it."""
+
+
 class StorageFull(StorageUnavailable):
     """There is no room for what was to be stored; nothing of it is."""
 

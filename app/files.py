@@ -5,7 +5,7 @@ import errno
 import os
 import secrets
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
@@ -13,7 +13,8 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from app.errors import StorageFull, StorageUnavailable
+from app.errors import StorageDamaged, StorageFull, StorageUnavailable
+from app.forms import fault_in
 
 JSON_FORM = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 TEMPORARY_SUFFIX = ".tmp"
@@ -82,7 +83,8 @@ def read_json(path: Path) -> Any:
 
     Raises:
         FileNotFoundError: the caller knows what an absent file means.
-        StorageUnavailable: naming the file, if it cannot be read or holds no JSON.
+        StorageUnavailable: naming the file, if it cannot be read.
+        StorageDamaged: naming the file and the fault, if it holds no JSON.
     """
     return parse_json(path, _content(path))
 
@@ -99,14 +101,11 @@ def _content(path: Path, tries: int = 3) -> bytes:
         raise unavailable(path, "read", error) from error
 
 
-def read_object(path: Path, needed: Iterable[str] = ()) -> dict[str, Any]:
-    """Return the object in a JSON file, as the service writes it; raises as `read_json`, also where a key lacks."""
+def read_object(path: Path, form: Any) -> Any:
+    """Return the value in a JSON file, which has this form (see `app.forms`) for certain; raises as `read_json`."""
     value = read_json(path)
-    if not isinstance(value, dict):
-        raise StorageUnavailable(f"The file {path} holds no JSON object; correct it or restore a backup of it.")
-    for name in needed:
-        if name not in value:
-            raise StorageUnavailable(f"The file {path} lacks {name!r}; correct it or restore a backup of it.")
+    if fault := fault_in(value, form):
+        raise damaged(path, f"has a fault: {fault}")
     return value
 
 
@@ -114,15 +113,13 @@ def parse_json(path: Path, content: bytes) -> Any:
     """Return the value of the JSON text that was read from this file.
 
     Raises:
-        StorageUnavailable: naming the file and the place of the fault.
+        StorageDamaged: naming the file and the place of the fault.
     """
     try:
         return orjson.loads(content)
     except orjson.JSONDecodeError as error:
-        raise StorageUnavailable(
-            f"The file {path} holds no valid JSON (line {error.lineno}, column {error.colno}: {error.msg}); "
-            "correct it or restore a backup of it."
-        ) from error
+        place = f"line {error.lineno}, column {error.colno}: {error.msg}"
+        raise damaged(path, f"holds no valid JSON ({place})") from error
 
 
 def remove_temporaries(path: Path) -> None:
@@ -180,6 +177,11 @@ def unavailable(path: Path, verb: str, error: OSError) -> StorageUnavailable:
     reason = os.strerror(error.errno) if error.errno else str(error)
     kind = StorageFull if error.errno in NO_ROOM else StorageUnavailable
     return kind(f"{path} cannot be {verb} ({reason}); give it room and access, then try again.")
+
+
+def damaged(path: Path, fault: str) -> StorageDamaged:
+    """Return the error that says what is wrong with a file, in words that follow its name."""
+    return StorageDamaged(f"The file {path} {fault}; correct it or restore a backup of it.")
 
 
 def _mode_of(path: Path) -> int | None:

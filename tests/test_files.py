@@ -126,18 +126,18 @@ def test_where_there_is_no_room_the_old_file_stays_and_the_part_written_is_remov
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"[1]", "holds no JSON object"),
-        (b"null", "holds no JSON object"),
-        (b'{"a": 1}', "lacks 'b'"),
+        (b"[1]", "has a fault: an object is expected"),
+        (b"null", "has a fault: an object is expected"),
+        (b'{"a": "1"}', "has a fault: at a a whole number is expected"),
         (b"", "no valid"),
     ],
 )
-def test_an_object_is_read_with_what_is_needed_of_it_or_the_file_is_named(tmp_path, content, told):
+def test_an_object_is_read_in_its_form_or_the_file_is_named(tmp_path, content, told):
     path = tmp_path / "card.json"
     path.write_bytes(content)
 
     with pytest.raises(StorageUnavailable, match=rf"{path} .*{told}"):
-        read_object(path, ("a", "b"))
+        read_object(path, dict[str, int])
 
 
 def test_what_is_on_no_disk_is_told(tmp_path):

@@ -74,9 +74,9 @@ class Tokens:
 
     def owner(self, token: str) -> str | None:
         """Return the name of a valid token, None for any other text."""
-        presented = _hash(token[:LONGEST_TOKEN])
+        presented = _hash(token[:LONGEST_TOKEN]).encode()
         # Each is compared, in the same time whether or not it fits.
-        fitting = [record for record in self.all() if secrets.compare_digest(record["sha256"], presented)]
+        fitting = [record for record in self.all() if secrets.compare_digest(record["sha256"].encode(), presented)]
         return next((record["name"] for record in fitting if not is_expired(record)), None)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, current_app, jsonify, request
@@ -24,7 +25,7 @@ from app.errors import (
     ToolkitError,
     TooManyRequests,
 )
-from app.files import NO_ROOM
+from app.files import NO_ROOM, unavailable
 
 STATUS_CODES: dict[type[ToolkitError], int] = {
     MalformedRequest: 400,
@@ -75,10 +76,12 @@ def answer_toolkit_error(error: ToolkitError) -> Response:
 
 
 def answer_system_error(error: OSError) -> Response:
-    """Answer what the system refused and nobody expected there: a full disk is no fault of the service."""
+    """Answer what the system refused and nobody expected there: a full disk or an odd file is no fault of ours."""
     if error.errno in NO_ROOM:
         current_app.logger.warning("%s %s: %s", request.method, request.path, error)
         return error_response(507, SENTENCES[507])
+    if isinstance(error.filename, str):
+        return answer_toolkit_error(unavailable(Path(error.filename), "used", error))
     current_app.logger.exception("%s %s: unexpected error", request.method, request.path)
     return error_response(500, SENTENCES[500])
 

@@ -1,5 +1,10 @@
 """What a new storage folder is filled with; a second time it changes nothing that a user edited or deleted."""
 
+import logging
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from app.errors import StorageFull, StorageUnavailable
 from app.jobs.datasets.registration import register_shipped
 from app.jobs.drafts import remove_abandoned
 from app.jobs.processes.abandoned import take_back_half_made
@@ -7,20 +12,25 @@ from app.jobs.removal.going import finish
 from app.jobs.removal.reserve import keep_reserve
 from app.jobs.services import Services
 from app.jobs.weights.usable import note_files
-from app.repositories.seeds import seed
+from app.repositories.seeds import SEEDED, seed_table
+
+log = logging.getLogger(__name__)
 
 
 def initialise(services: Services) -> None:
     """Add the tasks, properties, models, allowed properties and shipped datasets that were never added before.
 
+    A file that cannot be read is told in the log: requests that need it are refused, all others are answered.
+
     Raises:
-        StorageUnavailable: when the storage folder cannot be written.
+        StorageFull: when there is no room.
     """
-    seed(services.database)
-    services.database.load()
+    database = services.database
+    _try_each([partial(seed_table, database, name) for name in SEEDED])
+    # Processes that are forked later need not read all records again, and share the memory.
+    _try_each([repository.load for repository in database.tables().values()])
     clear_up_after_killed(services)
-    register_shipped(services)
-    note_files(services)
+    _try_each([partial(register_shipped, services), partial(note_files, services)])
     keep_reserve(services.storage)
 
 
@@ -30,9 +40,18 @@ def clear_up_after_killed(services: Services) -> None:
     Others may serve the folder meanwhile.
 
     Raises:
-        StorageUnavailable: when the storage folder cannot be written.
+        StorageFull: when there is no room.
     """
-    finish(services)
-    take_back_half_made(services)
-    for folder in (services.storage.dataset_drafts, services.storage.weights_drafts):
-        remove_abandoned(folder)
+    drafts = (services.storage.dataset_drafts, services.storage.weights_drafts)
+    _try_each([partial(finish, services), partial(take_back_half_made, services)])
+    _try_each([partial(remove_abandoned, folder) for folder in drafts])
+
+
+def _try_each(steps: Iterable[Callable[[], object]]) -> None:
+    for step in steps:
+        try:
+            step()
+        except StorageFull:
+            raise
+        except StorageUnavailable as error:
+            log.warning("What needs it is refused: %s", error.message)

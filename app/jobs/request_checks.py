@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from app.datasets.description import Description
 from app.engines import engine_faults, why_not_installed
-from app.errors import Conflict, InvalidInput, JobFailure, NotFound
+from app.errors import Conflict, InvalidInput, JobFailure, NotFound, StorageDamaged
 from app.jobs.datasets.opened import opened_lately
 from app.jobs.processes.following import find_process
 from app.jobs.services import Services
@@ -79,10 +79,24 @@ def check_engine(config: TrainingConfig, field: str, description: Description | 
         raise InvalidInput(next(iter(faults.values())), {name: [fault] for name, fault in faults.items()})
 
 
-def opened_description(dataset: Mapping) -> Description:
+def opened_description(services: Services, dataset: Mapping) -> Description:
     """Read the service's copy of a dataset's description."""
-    with fault_of("dataset_id"):
+    with fault_of("dataset_id"), unless_deleted(services.database.datasets, dataset["id"]):
         return opened_lately(dataset).description
+
+
+@contextmanager
+def unless_deleted(repository: Repository, record_id: int) -> Iterator[None]:
+    """Tell of a record that is deleted in the block, with its files, as of any that does not exist.
+
+    Raises:
+        NotFound: in the place of what says that its files are gone.
+    """
+    try:
+        yield
+    except StorageDamaged:
+        repository.get(record_id)
+        raise
 
 
 @contextmanager
@@ -90,6 +104,6 @@ def fault_of(field: str) -> Iterator[None]:
     """Lay the fault of what a field refers to at the field."""
     try:
         yield
-    except (JobFailure, InvalidInput) as error:
+    except (JobFailure, InvalidInput, NotFound) as error:
         faults = [fault for faults in error.errors.values() for fault in faults] or [error.message]
         raise InvalidInput(error.message, {field: faults}) from error

@@ -42,7 +42,7 @@ def curves(axes: Axes, curves: Mapping[str, Sequence[Mapping]], quantity: str) -
         quantity: the key of a row: `loss`, or the name of a metric.
     """
     for split, rows in curves.items():
-        axes.plot([row["epoch"] for row in rows], [row[quantity] for row in rows], marker=".", label=split)
+        axes.plot([row["epoch"] for row in rows], [row.get(quantity, np.nan) for row in rows], marker=".", label=split)
     axes.set(xlabel="epoch", ylabel=quantity.replace("_", " "))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)

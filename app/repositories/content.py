@@ -10,8 +10,8 @@ from typing import Any
 
 import orjson
 
-from app.errors import StorageUnavailable
-from app.files import parse_json, unavailable
+from app.errors import StorageDamaged
+from app.files import damaged, parse_json, unavailable
 
 Tables = dict[str, dict[str, dict[str, Any]]]
 Stamp = tuple[int, int, int, int]
@@ -67,12 +67,15 @@ def read_text(path: Path) -> tuple[bytes, Version]:
 
     Raises:
         StorageUnavailable: naming the file and the reason.
+        StorageDamaged: if it is gone.
     """
     try:
         with path.open("rb") as file:
             stamp = stamp_in(os.fstat(file.fileno()))
             is_settled = time.time_ns() - stamp[1] > SETTLED_AFTER_NS
             return file.read(), Version(stamp, is_settled)
+    except FileNotFoundError as error:
+        raise StorageDamaged(f"The file {path} is gone; restore a backup of it.") from error
     except OSError as error:
         raise unavailable(path, "read", error) from error
 
@@ -87,7 +90,7 @@ def parsed(path: Path, text: bytes, name: str, record_ids: Container[int]) -> Ta
         record_ids: those that may lie in this file.
 
     Raises:
-        StorageUnavailable: naming the file, if it is not in the form of TinyDB or a record lies in the wrong file.
+        StorageDamaged: naming the file, if it is not in the form of TinyDB or a record lies in the wrong file.
     """
     tables = parse_json(path, text)
     _check(path, tables)
@@ -125,5 +128,5 @@ def _check_places(path: Path, records: dict[str, Any], record_ids: Container[int
             raise _malformed(path, f"the record {key} does not belong into the file of this name")
 
 
-def _malformed(path: Path, expected: str) -> StorageUnavailable:
-    return StorageUnavailable(f"The file {path} is no table: {expected}; correct it or restore a backup.")
+def _malformed(path: Path, expected: str) -> StorageDamaged:
+    return damaged(path, f"is no table: {expected}")

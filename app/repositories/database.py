@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
+from app.repositories import records
 from app.repositories.index import Fields
 from app.repositories.locking import FileLock
 from app.repositories.old_layout import prepare
@@ -26,15 +28,18 @@ class Database:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self.tasks = self._catalogue("tasks", "task")
-        self.properties = self._catalogue("properties", "property")
-        self.models = self._catalogue("models", "model")
-        self.allowed_properties = self._catalogue("allowed_properties", "allowed property")
-        self.datasets = self._register("datasets", "dataset", [("task_id",), ("name",), ("folder",)])
-        self.projects = self._register("projects", "project", [("modelweights_id",), ("inference_id",)])
+        self.tasks = self._catalogue("tasks", "task", records.Task)
+        self.properties = self._catalogue("properties", "property", records.Property)
+        self.models = self._catalogue("models", "model", records.Model)
+        self.allowed_properties = self._catalogue("allowed_properties", "allowed property", records.AllowedProperty)
+        self.datasets = self._register("datasets", "dataset", records.Dataset, [("task_id",), ("name",), ("folder",)])
+        self.projects = self._register(
+            "projects", "project", records.Project, [("modelweights_id",), ("inference_id",)]
+        )
         self.weights = self._register(
             "weights",
             "weights entry",
+            records.Weights,
             [
                 ("has_file",),
                 ("model_id", "has_file"),
@@ -46,15 +51,13 @@ class Database:
             ],
         )
         self.inferences = self._register(
-            "inferences", "inference", [("modelweights_id",), ("dataset_id",), ("project_id",)]
+            "inferences",
+            "inference",
+            records.Inference,
+            [("modelweights_id",), ("dataset_id",), ("project_id",)],
         )
-        self.tokens = self._catalogue("tokens", "token")
+        self.tokens = self._catalogue("tokens", "token", records.Token)
         self._references = FileLock(folder / "references.lock")
-
-    def load(self) -> None:
-        """Read all records once: processes forked after it need not do so, and share the memory."""
-        for repository in self.tables().values():
-            repository.load()
 
     def tables(self) -> dict[str, Repository]:
         """Return every repository by the name of its table."""
@@ -68,12 +71,12 @@ class Database:
         """
         return self._references.hold()
 
-    def _catalogue(self, name: str, noun: str) -> Repository:
-        return self._repository(Placement(self.folder, name, part_size=None), noun)
+    def _catalogue(self, name: str, noun: str, form: Any) -> Repository:
+        return self._repository(Placement(self.folder, name, part_size=None), noun, form)
 
-    def _register(self, name: str, noun: str, groups: Iterable[Fields]) -> Repository:
-        return self._repository(Placement(self.folder, name, PART_SIZE), noun, groups)
+    def _register(self, name: str, noun: str, form: Any, groups: Iterable[Fields]) -> Repository:
+        return self._repository(Placement(self.folder, name, PART_SIZE), noun, form, groups)
 
-    def _repository(self, placement: Placement, noun: str, groups: Iterable[Fields] = ()) -> Repository:
+    def _repository(self, placement: Placement, noun: str, form: Any, groups: Iterable[Fields] = ()) -> Repository:
         prepare(placement)
-        return Repository(Table(placement, groups), noun)
+        return Repository(Table(placement, groups), noun, form)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from tinydb.table import Document
 
-from app.errors import StorageUnavailable
+from app.files import damaged
 from app.repositories.table import NOTES, ONLY_NOTE, Draft, Table
 
 
@@ -87,10 +87,8 @@ class AssignedIds:
         last_id, seeded_ids = notes.get("last_id", 0), notes.get("seeded_ids", [])
         numbers = [notes.get("first_id", 1), last_id, *seeded_ids] if isinstance(seeded_ids, list) else [None]
         if not all(isinstance(number, int) for number in numbers):
-            raise StorageUnavailable(
-                f"The file {self._table.placement.path(number)} has something else than whole numbers in its {NOTES}; "
-                "correct it or restore a backup."
-            )
+            path = self._table.placement.path(number)
+            raise damaged(path, f"has something else than whole numbers in its {NOTES}")
         return last_id, seeded_ids
 
     def _note(self, draft: Draft, record_id: int, **changes: int | list[int]) -> None:

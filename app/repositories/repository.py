@@ -11,6 +11,8 @@ from tinydb.table import Document
 from tinydb.table import Table as TinyTable
 
 from app.errors import NotFound
+from app.files import damaged
+from app.forms import fault_in
 from app.repositories.ids import AssignedIds
 from app.repositories.placement import Placement
 from app.repositories.selection import Record, Selection
@@ -20,11 +22,13 @@ from app.repositories.table import Draft, Table
 class Repository:
     """The records of one table. What it returns are copies; what it takes is stored only when the call returns.
 
-    Every method raises StorageUnavailable, naming the file, when that cannot be read or written.
+    Every method raises StorageUnavailable, naming the file, when that cannot be read or written, and StorageDamaged
+    when what it reads there is no record of this form.
     """
 
-    def __init__(self, table: Table, noun: str):
+    def __init__(self, table: Table, noun: str, form: Any = Any):
         self.noun = noun
+        self.form = form
         self._table = table
         self._ids = AssignedIds(table)
 
@@ -133,7 +137,7 @@ class Repository:
         """
         with self._table.transaction() as draft:
             part = self._part_with(draft, record_id)
-            record = function(_copy(_record(record_id, part.get(doc_id=record_id))))
+            record = function(_copy(self._checked(record_id, part.get(doc_id=record_id))))
             if record.get("id", record_id) != record_id:
                 raise ValueError(f"The id of {self.noun} {record_id} cannot be changed to {record['id']}.")
             fields = _fields(record)
@@ -159,8 +163,14 @@ class Repository:
             for record_id in ids_of_part:
                 fields = content.record(record_id) if content else None
                 if fields is not None:
-                    found.append(_record(record_id, fields))
+                    found.append(self._checked(record_id, fields))
         return found
+
+    def _checked(self, record_id: int, fields: Any) -> Record:
+        if fault := fault_in(fields, self.form):
+            path = self.placement.path(self.placement.part_of(record_id))
+            raise damaged(path, f"has a fault in {self.noun} {record_id}: {fault}")
+        return {**fields, "id": record_id}
 
     def _part(self, draft: Draft, record_id: int) -> TinyTable:
         return draft.part(self._table.placement.part_of(record_id))
@@ -185,10 +195,6 @@ class Repository:
 
 def _has(record: Record, equals: Mapping[str, Any]) -> bool:
     return all(record.get(name) == value for name, value in equals.items())
-
-
-def _record(record_id: int, fields: Any) -> Record:
-    return {**fields, "id": record_id}
 
 
 def _fields(record: Mapping[str, Any]) -> Record:

@@ -2,36 +2,27 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from app.errors import StorageUnavailable
-from app.files import parse_json, read_json, unavailable
+from app.files import damaged, parse_json, read_object, unavailable
+from app.forms import fault_in
+from app.runs.configs import RUNS, RunOfAnyKind
 from app.runs.layout import RunFolder, StorageLayout
-from app.runs.state import RunState
-
-# What the service cannot do without, by the kind of the process.
-NEEDED: dict[str, dict[str, type]] = {
-    "training": {"description": str, "weights_id": int},
-    "inference": {"description": str},
-    "check": {"description": str},
-}
+from app.runs.state import STATES, RunState
 
 
 def read_config(run: RunFolder) -> dict | None:
     """Return the frozen config of a process, or None where there is no such process.
 
     Raises:
-        StorageUnavailable: naming the file, if it cannot be read or holds something else than a config.
+        StorageUnavailable: naming the file, if it cannot be read; StorageDamaged, if it holds something else.
     """
     try:
-        config = read_json(run.config)
+        config = read_object(run.config, RunOfAnyKind)
     except FileNotFoundError:
         return None
-    kind = config.get("type") if isinstance(config, dict) else None
-    if not isinstance(kind, str) or kind not in NEEDED:
-        raise _other_content(run.config, "no config of a process")
-    for name, form in NEEDED[kind].items():
-        if not isinstance(config.get(name), form):
-            raise _other_content(run.config, f"no {name} of the {kind}")
+    if fault := fault_in(config, RUNS[config["type"]]):
+        raise damaged(run.config, f"has a fault: {fault}")
     return config
 
 
@@ -40,16 +31,25 @@ def read_state(run: RunFolder) -> RunState:
 
     Raises:
         FileNotFoundError: it is being made, or was deleted.
-        StorageUnavailable: naming the file, if it cannot be read or holds something else than a state.
+        StorageUnavailable: naming the file, if it cannot be read; StorageDamaged, if it holds something else.
     """
     try:
-        return RunState.from_dict(read_json(run.state))
-    except (TypeError, ValueError) as error:
-        raise _other_content(run.state, "no state of a process") from error
+        return state_in(run.state, run.state.read_bytes())
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise unavailable(run.state, "read", error) from error
 
 
-def _other_content(path: Path, what: str) -> StorageUnavailable:
-    return StorageUnavailable(f"The file {path} holds {what}; correct it or restore a backup of it.")
+def state_in(path: Path, text: bytes) -> RunState:
+    """Return the state that was read from this file; raises StorageDamaged as `read_state`."""
+    values = parse_json(path, text)
+    fault = fault_in(values, RunState)
+    if fault is None and values["state"] not in STATES:
+        fault = f"at state one of {', '.join(sorted(STATES))} is expected"
+    if fault:
+        raise damaged(path, f"has a fault: {fault}")
+    return RunState.from_dict(values)
 
 
 def unfinished_processes(storage: StorageLayout) -> list[str]:
@@ -65,16 +65,20 @@ def read_lines(run: RunFolder) -> list[str]:
     return _text_lines(run.progress_lines)
 
 
-def read_rows(path: Path, start: int = 0, count: int | None = None) -> list[dict]:
-    """Return the rows of a JSON-lines file from `start`; a last line that is still being written is left out."""
+def read_rows(path: Path, form: Any, start: int = 0, count: int | None = None) -> list[dict]:
+    """Return the rows of a JSON-lines file from `start`; a last line that is still being written is left out.
+
+    Raises:
+        StorageUnavailable: naming the file, if it cannot be read; StorageDamaged, if a row has not this form.
+    """
     rows: list[dict] = []
     for number, line in enumerate(_whole_lines(path)):
         if count is not None and len(rows) == count:
             break
         if number >= start:
             row = parse_json(path, line)
-            if not isinstance(row, dict):
-                raise _other_content(path, f"no object in line {number + 1}")
+            if fault := fault_in(row, form):
+                raise damaged(path, f"has a fault in line {number + 1}: {fault}")
             rows.append(row)
     return rows
 

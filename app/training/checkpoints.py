@@ -6,11 +6,11 @@ from hashlib import file_digest
 
 import orjson
 
-from app.errors import StorageUnavailable
 from app.files import read_object, remove_temporaries, write_atomically, write_json
+from app.runs.configs import Card, EpochRow
 from app.runs.layout import WeightsFolder
 from app.runs.reader import read_rows
-from app.training.config import TrainingConfig
+from app.training.config import TrainingConfig, stored_config
 from app.training.engine import Network
 from app.training.position import Position
 
@@ -72,7 +72,7 @@ def resume(folder: WeightsFolder, network: Network) -> Position | None:
 
 def _cut_rows(folder: WeightsFolder, position: Position) -> None:
     """Keep the rows of what was done before the position; what follows is done again, and written again."""
-    rows = [row for row in read_rows(folder.metrics) if position.has_passed(row["epoch"], row["split"])]
+    rows = [row for row in read_rows(folder.metrics, EpochRow) if position.has_passed(row["epoch"], row["split"])]
     content = b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows)
     write_atomically(folder.metrics, content)
 
@@ -81,11 +81,6 @@ def read_card(folder: WeightsFolder) -> TrainingConfig:
     """Return the config that usable weights were trained with: model, class names, input size and preprocessing.
 
     Raises:
-        StorageUnavailable: naming the card, where it holds something else.
+        StorageDamaged: naming the card, where it holds something else.
     """
-    try:
-        return TrainingConfig.from_dict(read_object(folder.card, ("config",))["config"])
-    except TypeError as error:
-        raise StorageUnavailable(
-            f"The file {folder.card} holds no config of weights ({error}); correct it or restore a backup of it."
-        ) from error
+    return stored_config(folder.card, read_object(folder.card, Card)["config"])

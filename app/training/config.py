@@ -2,19 +2,19 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
 
 from app.augment import parser
-from app.errors import InvalidInput
-from app.zoo.architectures import SEGMENTATION, architecture_of
+from app.errors import InvalidInput, StorageDamaged
+from app.files import damaged
+from app.forms import fault_in
+from app.zoo.architectures import ARCHITECTURES, SEGMENTATION, UPLOADED, architecture_of
 from app.zoo.properties import CHOICES, RULES, canonical_choice, property_key
 
 LONGEST_ECHO = 60
-
-
-# What the JSON form of a field of this type holds; of all others, a list.
-STORED_TYPES: dict = {str: str, int: int, float: int | float, bool: bool}
 
 
 @dataclass(frozen=True)
@@ -87,19 +87,23 @@ class TrainingConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping) -> "TrainingConfig":
-        """Read `to_dict`'s form; keys of other versions are left out.
-
-        Raises:
-            TypeError: for anything that is no such form, naming the key.
-        """
-        if not isinstance(values, Mapping):
-            raise TypeError("a mapping is expected")
+        """Read `to_dict`'s form; keys of other versions are left out."""
         kept = {field.name: values[field.name] for field in fields(cls) if field.name in values}
-        for field in fields(cls):
-            expected = STORED_TYPES.get(field.type, list | tuple)
-            if field.name in kept and not isinstance(kept[field.name], expected):
-                raise TypeError(f"{field.name} is {kept[field.name]!r}")
         return cls(**kept | {name: tuple(kept.get(name, ())) for name in ("classes", "loss_weights")})
+
+
+def stored_config(path: Path, values: Any) -> TrainingConfig:
+    """Return the config that was read from this file.
+
+    Raises:
+        StorageDamaged: naming the file and the fault, for anything else.
+    """
+    fault = fault_in(values, TrainingConfig)
+    if fault is None and values["architecture"] not in {**ARCHITECTURES, **UPLOADED}:
+        fault = "at architecture the name of one is expected"
+    if fault:
+        raise damaged(path, f"has a fault in its config: {fault}")
+    return TrainingConfig.from_dict(values)
 
 
 @dataclass(frozen=True)
@@ -123,7 +127,9 @@ def resolve_properties(
 
     Raises:
         InvalidInput: listing every unknown, repeated or unusable property by its name.
+        StorageDamaged: when there is no record of a property that every training needs.
     """
+    _check_complete(properties)
     sent, faults = _sent_values(requested, properties)
     values, texts = {}, {}
     for record in properties:
@@ -147,6 +153,14 @@ def resolve_properties(
         places = {name: found for fault in faults for name, found in fault.places.items()}
         raise InvalidInput(faults[0].message, errors, places)
     return ResolvedProperties(values, texts)
+
+
+def _check_complete(properties: Sequence[Mapping]) -> None:
+    known = {property_key(record["name"]) for record in properties}
+    needed = {field.name for field in fields(TrainingConfig) if field.default is MISSING}
+    lacking = [key for key, rule in RULES.items() if rule.field in needed and key not in known]
+    if lacking:
+        raise StorageDamaged(f"The property {lacking[0]!r} is gone from db/properties.json; restore a backup of it.")
 
 
 def _limits(record: Mapping, special: Sequence[Mapping]) -> Mapping:

@@ -5,11 +5,13 @@ from functools import partial
 from pathlib import Path
 
 from app.datasets.places import base_of
+from app.datasets.report_form import Report
 from app.errors import ToolkitError
+from app.files import read_object
 from app.jobs.datasets.opened import open_dataset
 from app.repositories.database import Database
 from app.runs.layout import StorageLayout
-from app.upkeep.finding import Finding, leftover
+from app.upkeep.finding import Finding, faulty_file, leftover
 from app.upkeep.stored import Stored
 
 
@@ -17,10 +19,6 @@ def faulty_datasets(database: Database, storage: StorageLayout, stored: Stored) 
     """Yield what is wrong with dataset folders."""
     for dataset_id, record in stored.records["datasets"].items():
         own, place = storage.description(dataset_id), f"datasets/{dataset_id}"
-        if not isinstance(record.get("folder"), str):
-            advice = f"Put the record back from a backup, or delete dataset {dataset_id}."
-            yield Finding(f"db/datasets, record {dataset_id}", "It does not say where the images are (folder).", advice)
-            continue
         if record.get("path") != str(own):
             move = partial(database.datasets.update, dataset_id, path=str(own))
             fault = f"Its record says that the description is {record.get('path')}."
@@ -30,6 +28,9 @@ def faulty_datasets(database: Database, storage: StorageLayout, stored: Stored) 
         except ToolkitError as error:
             advice = f"Put dataset.yml back from a backup, or delete dataset {dataset_id}."
             yield Finding(f"{place}/dataset.yml", error.message, advice)
+        report = storage.report(dataset_id)
+        again = f"POST /backend/datasets/{dataset_id}/report makes a new one."
+        yield from faulty_file(storage.root, report, partial(read_object, report, Report), again)
         base = base_of(record["folder"])
         if isinstance(base, Path) and not base.is_dir():
             fault = f"The folder of its images, {base}, is not there."

@@ -1,9 +1,11 @@
 """What is wrong in a storage folder, and how it is mended."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from app.errors import StorageUnavailable
 
 LOST_AND_FOUND = "lost+found"
 
@@ -33,6 +35,16 @@ def leftover(root: Path, path: Path, fault: str) -> Finding:
     place = str(path.relative_to(root))
     advice = f"Nothing needs it; --repair moves it into {LOST_AND_FOUND}/, where you may look at it and delete it."
     return Finding(place, fault, advice, lambda: _move_aside(root, path))
+
+
+def faulty_file(root: Path, path: Path, read: Callable[[], object], advice: str) -> Iterator[Finding]:
+    """Yield the finding of a file that cannot be read; one that is not there is none."""
+    try:
+        read()
+    except FileNotFoundError:
+        return
+    except StorageUnavailable as error:
+        yield Finding(str(path.relative_to(root)), error.message, advice)
 
 
 def _move_aside(root: Path, path: Path) -> None:

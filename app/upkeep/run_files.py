@@ -1,14 +1,17 @@
 """Whether each run folder tells what its process is, and records and runs know each other."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from app.datasets.report_form import Report
 from app.errors import StorageUnavailable
-from app.files import TEMPORARY_SUFFIX
+from app.files import TEMPORARY_SUFFIX, read_object
+from app.runs.configs import Numbers, Prediction
 from app.runs.layout import RunFolder, StorageLayout
-from app.runs.reader import read_config, read_state
-from app.upkeep.finding import Finding, leftover
+from app.runs.reader import read_config, read_rows, read_state
+from app.upkeep.finding import Finding, faulty_file, leftover
 from app.upkeep.stored import Stored
 
 
@@ -45,6 +48,10 @@ def left_by_killed_writers(storage: StorageLayout) -> Iterator[Finding]:
 def _faults_of(storage: StorageLayout, run: RunFolder) -> Iterator[Finding]:
     place, advice = f"runs/{run.path.name}", "Put the folder back from a backup, or delete it."
     config, state = _read(read_config, run), _read(read_state, run)
+    for path, form in {run.metrics: Numbers, run.report: Report}.items():
+        yield from faulty_file(storage.root, path, partial(read_object, path, form), advice)
+    rows = partial(read_rows, run.predictions, Prediction)
+    yield from faulty_file(storage.root, run.predictions, rows, advice)
     if config is None or state is None:
         if not run.unfinished_mark.exists():
             lacking = "config.json" if config is None else "state.json"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import StorageUnavailable
+from app.forms import fault_in
 from app.repositories.content import parsed, read_text
 from app.repositories.database import Database
 from app.repositories.placement import Placement
@@ -21,7 +22,7 @@ class Stored:
 
     Attributes:
         records: by table and id.
-        unread: the tables of which a part could not be read: what they lack may yet be there.
+        unread: the tables of which a part or a record could not be read: what they lack may yet be there.
     """
 
     records: dict[str, dict[int, dict[str, Any]]] = field(default_factory=dict)
@@ -46,7 +47,13 @@ def read_stored(database: Database, root: Path) -> tuple[Stored, list[Finding]]:
                 stored.unread.add(name)
                 findings.append(Finding(str(path.relative_to(root)), error.message, CORRECT))
             else:
-                records.update(_records(tables.get(name, {})))
+                table = tables.get(name, {})
+                faults = {key: fault for key, record in table.items() if (fault := fault_in(record, repository.form))}
+                if faults:
+                    stored.unread.add(name)
+                place = str(path.relative_to(root))
+                findings += (Finding(place, f"Record {key}: {fault}.", CORRECT) for key, fault in faults.items())
+                records.update(_records({key: record for key, record in table.items() if key not in faults}))
         findings += _stray_files(root, placement)
     return stored, findings
 

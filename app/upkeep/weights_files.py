@@ -10,8 +10,11 @@ from pathlib import Path
 from app.errors import StorageUnavailable
 from app.files import read_object
 from app.repositories.database import Database
+from app.runs.configs import Card, EpochRow, Export
 from app.runs.layout import StorageLayout, WeightsFolder
-from app.upkeep.finding import Finding, leftover
+from app.runs.reader import read_rows
+from app.training.config import stored_config
+from app.upkeep.finding import Finding, faulty_file, leftover
 from app.upkeep.stored import Stored
 
 SHA256 = "sha256"
@@ -26,6 +29,7 @@ def faulty_weights(database: Database, storage: StorageLayout, stored: Stored) -
             yield Finding(place, "The folder of these weights is gone.", advice)
         elif folder.has_weights():
             if not _is_worked_on(storage, record):
+                yield from _faulty_texts(storage.root, folder)
                 yield from _faulty_files(folder, place, advice)
         elif record.get("has_file"):
             forget = partial(database.weights.update, weights_id, has_file=None)
@@ -48,9 +52,10 @@ def _is_worked_on(storage: StorageLayout, record: Mapping) -> bool:
 
 def _faulty_files(folder: WeightsFolder, place: str, advice: str) -> Iterator[Finding]:
     try:
-        card = read_object(folder.card, ("config",))
-    except (StorageUnavailable, FileNotFoundError):
-        yield Finding(f"{place}/weights.json", "It cannot be read.", advice)
+        card = read_object(folder.card, Card)
+        stored_config(folder.card, card["config"])
+    except (StorageUnavailable, FileNotFoundError) as error:
+        yield Finding(f"{place}/weights.json", f"It cannot be read ({error}).", advice)
         return
     fault = _fault_of(folder.best, card.get("digest"))
     if fault:
@@ -58,6 +63,13 @@ def _faulty_files(folder: WeightsFolder, place: str, advice: str) -> Iterator[Fi
     fault = _fault_of(folder.last, None) if folder.last.exists() else None
     if fault:
         yield Finding(f"{place}/last.pt", fault, f"{advice} Without it the training cannot be resumed.")
+
+
+def _faulty_texts(root: Path, folder: WeightsFolder) -> Iterator[Finding]:
+    export = partial(read_object, folder.export, Export)
+    yield from faulty_file(root, folder.export, export, "Delete it and model.onnx beside it: a download makes both.")
+    rows = partial(read_rows, folder.metrics, EpochRow)
+    yield from faulty_file(root, folder.metrics, rows, "Put it back from a backup, or delete the line.")
 
 
 def _fault_of(path: Path, digest: str | None) -> str | None:

@@ -7,6 +7,25 @@ from PIL import Image
 ORIGIN = "http://localhost:4200"
 UNREACHABLE_REDIS = "redis://127.0.0.1:1/0"
 ABSENT_PROCESS = "ec63b923-850a-4d1d-aa24-e9d54a942c1b"
+DATASET = {
+    "name": "D",
+    "task_id": 1,
+    "path": "/storage/datasets/1/dataset.yml",
+    "folder": "/images",
+    "source": "/images/dataset.yml",
+    "colour_type": None,
+}
+WEIGHTS = {
+    "name": "W",
+    "model_id": 1,
+    "task_id": 1,
+    "dataset_id": None,
+    "pretrained_on": None,
+    "process_id": None,
+    "settings": {},
+    "logfile": None,
+}
+INFERENCE = {"modelweights_id": 1, "dataset_id": None, "project_id": 1, "process_id": ABSENT_PROCESS}
 ERROR_KEYS = ["code", "status", "message", "errors", "error"]
 
 

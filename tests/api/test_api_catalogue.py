@@ -1,7 +1,7 @@
 """Tasks, models, properties and allowed properties: what clients have built in."""
 
 import pytest
-from api_sandbox import assert_error
+from api_sandbox import DATASET, assert_error
 
 
 def test_tasks(client):
@@ -75,7 +75,7 @@ def test_allowed_properties_of_a_dataset_come_first(client, toolkit):
 
 def test_a_dataset_of_several_classes_an_image_has_choices_of_its_own(client, toolkit):
     rows = toolkit.database.allowed_properties
-    dataset = toolkit.database.datasets.add({"name": "Several", "task_id": 1, "is_multi_label": True})
+    dataset = toolkit.database.datasets.add({**DATASET, "is_multi_label": True})
     address = f"/backend/allowedProperties?model_id=1&dataset_id={dataset['id']}&property_id="
 
     assert client.get(f"{address}2").json == [

@@ -119,7 +119,7 @@ def test_every_mode_has_a_picture(client, register, data_root, mode):
 
 def give_rule(toolkit, address, rule):
     """Leave what a finished check leaves of the masks."""
-    report = {"problems": [], "problem_counts": {}, "masks": {"rule": rule.to_dict()}}
+    report = {"problems": [], "problem_counts": {"error": 0, "warning": 0}, "masks": {"rule": rule.to_dict()}}
     write_json(toolkit.storage.report(int(address.split("/")[3])), report)
 
 

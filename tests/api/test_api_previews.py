@@ -153,7 +153,8 @@ def test_masks_of_a_dataset_mean_what_its_check_found(client, toolkit, masked):
     before, _ = cells(picture_of(client.post(ADDRESS, json=body)), 60, 2)
     rule = MaskRule({0: 0, 1: 1, 255: 1})
     write_json(
-        toolkit.storage.report(masked["id"]), {"problems": [], "problem_counts": {}, "masks": {"rule": rule.to_dict()}}
+        toolkit.storage.report(masked["id"]),
+        {"problems": [], "problem_counts": {"error": 0, "warning": 0}, "masks": {"rule": rule.to_dict()}},
     )
 
     after, _ = cells(picture_of(client.post(ADDRESS, json=body)), 60, 2)

@@ -1,7 +1,7 @@
 """Projects, as D3.5 prints them and as the toolkit's GUI uses them."""
 
 import pytest
-from api_sandbox import assert_error
+from api_sandbox import INFERENCE, WEIGHTS, assert_error
 
 ABSENT = {"modelweights_id": None, "inference_id": None}
 
@@ -41,8 +41,8 @@ def test_put_on_the_path_answers_the_one(client, project):
 
 
 def test_null_and_absence_keep_what_the_service_knows(client, toolkit, project):
-    toolkit.database.weights.add({"name": "w", "model_id": 1, "task_id": 1, "dataset_id": None, "settings": {}})
-    toolkit.database.inferences.add({"modelweights_id": 1})
+    toolkit.database.weights.add(WEIGHTS)
+    toolkit.database.inferences.add(INFERENCE)
     known = client.put("/backend/projects/1", json={"modelweights_id": 1, "inference_id": 1}).json
     assert (known["modelweights_id"], known["inference_id"]) == (1, 1)
     kept = client.put("/backend/projects", json={"id": 1, "name": "renamed", "task_id": 1, **ABSENT}).json

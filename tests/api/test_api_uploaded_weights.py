@@ -3,7 +3,7 @@
 import io
 
 import pytest
-from api_sandbox import assert_error
+from api_sandbox import WEIGHTS, assert_error
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_a_model_needs_a_name_of_its_own_and_a_task(client, family):
 def test_only_an_added_model_without_weights_is_deleted(client, toolkit, family):
     assert_error(client.delete("/backend/models/1"), 409)
     assert_error(client.delete("/backend/models/99"), 404)
-    weights = toolkit.database.weights.add({"name": "W", "model_id": 1001, "task_id": 1, "process_id": None})
+    weights = toolkit.database.weights.add({**WEIGHTS, "model_id": 1001})
     assert "has weights (1)" in client.delete("/backend/models/1001").json["message"]
     toolkit.database.weights.delete(weights["id"])
     assert client.delete("/backend/models/1001").status_code == 204

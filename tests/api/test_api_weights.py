@@ -13,7 +13,7 @@ def test_weights_are_read_from_the_start_and_listed_from_their_first_file(client
     assert list(record) == FIELDS
     assert record["celery_id"] == training["process_id"]
     assert client.get("/backend/weights?model_id=1").json == []
-    toolkit.storage.weights(weights_id).card.write_text("{}")
+    toolkit.storage.weights(weights_id).card.write_text('{"config": {}}')
     assert client.get("/backend/weights/?model_id=1").json == [record]
 
 

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from app.errors import DatasetError, JobFailure
+from app.errors import StorageDamaged
 from app.jobs.datasets.opened import opened_lately
 
 
@@ -39,8 +39,8 @@ def test_the_same_text_over_another_folder_is_another_dataset(record, tmp_path):
 def test_what_is_gone_or_cannot_be_read_any_more_is_told(record, data_root):
     opened_lately(record)
     (data_root / "set.yml").write_text("images: 1\n")
-    with pytest.raises(DatasetError):
+    with pytest.raises(StorageDamaged):
         opened_lately(record)
     (data_root / "set.yml").unlink()
-    with pytest.raises(JobFailure, match="is not at"):
+    with pytest.raises(StorageDamaged, match="is gone"):
         opened_lately(record)

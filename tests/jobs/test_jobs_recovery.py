@@ -329,9 +329,12 @@ def test_files_that_nobody_understands_are_named_and_keep_no_other_process_from_
         following.find_process(services, process_id)
 
 
-@pytest.mark.parametrize("values", [{"state": "running"}, {"progress": "half"}, {"started_at": "noon"}, {"line": 1}])
+@pytest.mark.parametrize(
+    "values",
+    [{"state": "running"}, {"progress": "half"}, {"started_at": "noon"}, {"line": 1}, {"machine": []}, {"error": {}}],
+)
 def test_a_state_with_wrong_values_is_refused(run, values):
     write_json(run.state, RunState(QUEUED).to_dict() | values)
 
-    with pytest.raises(StorageUnavailable, match="no state of a process"):
+    with pytest.raises(StorageUnavailable, match=f"state.json has a fault: at {next(iter(values))} "):
         read_state(run)

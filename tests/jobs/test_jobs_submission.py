@@ -11,7 +11,14 @@ from PIL import Image
 from redis import Redis
 
 from app.engines import ENGINES, why_not_installed
-from app.errors import Busy, Conflict, InvalidInput, MalformedRequest, QueueUnavailable
+from app.errors import (
+    Busy,
+    Conflict,
+    InvalidInput,
+    MalformedRequest,
+    QueueUnavailable,
+    StorageDamaged,
+)
 from app.files import write_json
 from app.jobs.datasets.registration import register_dataset
 from app.jobs.inference.start import start_inference, start_single_inference
@@ -165,13 +172,14 @@ def test_a_refused_training_leaves_nothing_behind(services, stored, request_body
     assert stored() == before
 
 
-def test_a_dataset_whose_copy_was_broken_is_refused_with_its_lines(services, dataset, request_body, stored):
+def test_a_dataset_whose_copy_was_broken_is_refused_with_its_file_and_line(services, dataset, request_body, stored):
     copy = services.storage.dataset(dataset["id"]) / "dataset.yml"
     copy.write_text("images: [0.png]\nsplitt: {}\n")
+    before = stored()
 
-    with pytest.raises(InvalidInput, match="splitt") as refused:
+    with pytest.raises(StorageDamaged, match=rf"{copy} is no description of a dataset any more \(line 2.*splitt"):
         start_training(services, request_body)
-    assert "dataset_id" in refused.value.errors
+    assert stored() == before
 
 
 def test_a_dataset_without_a_training_split_is_refused(services, data_root, request_body):

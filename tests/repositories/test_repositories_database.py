@@ -15,9 +15,10 @@ def test_each_table_has_a_file_of_its_own_from_the_start(tmp_path):
 
 
 def test_opening_again_keeps_the_records(tmp_path):
-    Database(tmp_path).projects.add({"name": "a"})
+    project = {"name": "a", "task_id": 1, "modelweights_id": None, "inference_id": None}
+    Database(tmp_path).projects.add(project)
     database = Database(tmp_path)
-    assert database.projects.all() == [{"id": 1, "name": "a"}]
+    assert database.projects.all() == [project | {"id": 1}]
     assert database.datasets.all() == []
 
 

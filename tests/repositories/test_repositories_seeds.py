@@ -1,4 +1,5 @@
 import json
+from importlib.resources import files
 
 import pytest
 
@@ -11,8 +12,14 @@ def folder(tmp_path):
     folder = tmp_path / "zoo"
     folder.mkdir()
     for name in SEEDED:
-        (folder / f"{name}.json").write_text(json.dumps([{"id": 1, "name": f"first of {name}"}, {"id": 2}]))
+        (folder / f"{name}.json").write_text(json.dumps(shipped(name)))
     return folder
+
+
+def shipped(name):
+    """Return two records as the shipped ones of this name are."""
+    first, second, *_ = json.loads((files("app.zoo") / f"{name}.json").read_bytes())
+    return [first, second]
 
 
 @pytest.fixture
@@ -23,7 +30,7 @@ def database(tmp_path):
 def test_every_catalogue_is_filled(database, folder):
     seed(database, folder)
     for name in SEEDED:
-        assert getattr(database, name).all() == [{"id": 1, "name": f"first of {name}"}, {"id": 2}]
+        assert getattr(database, name).all() == shipped(name)
 
 
 def test_the_next_start_changes_nothing_that_a_person_edited(database, folder):
@@ -31,14 +38,17 @@ def test_the_next_start_changes_nothing_that_a_person_edited(database, folder):
     database.models.update(1, name="mine")
     database.models.delete(2)
     seed(database, folder)
-    assert database.models.all() == [{"id": 1, "name": "mine"}]
+    assert database.models.all() == [shipped("models")[0] | {"name": "mine"}]
 
 
 def test_a_new_version_brings_what_it_ships(database, folder):
     seed(database, folder)
-    (folder / "models.json").write_text('[{"id": 1, "name": "changed"}, {"id": 2}, {"id": 3, "name": "new"}]')
+    first, second = shipped("models")
+    (folder / "models.json").write_text(
+        json.dumps([first | {"name": "changed"}, second, first | {"id": 3, "name": "new"}])
+    )
     seed(database, folder)
-    assert database.models.get(1)["name"] == "first of models"
+    assert database.models.get(1)["name"] == first["name"]
     assert database.models.get(3)["name"] == "new"
 
 

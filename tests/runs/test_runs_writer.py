@@ -10,17 +10,24 @@ from app.runs.state import FAILED, FINISHED, QUEUED, STARTED, STOPPED, STOPPING
 from app.runs.writer import RunWriter, append_row, create_run, request_stop, write_final_state
 
 PROCESS_ID = "63ad58f4-cfaa-4edd-8600-e6c3f99bd87e"
+CONFIG = {
+    "type": "inference",
+    "description": "infer",
+    "weights_id": 1,
+    "project_id": 1,
+    "dataset": {"id": 1, "path": "/storage/datasets/1/dataset.yml", "folder": "/images"},
+}
 
 
 @pytest.fixture
 def run(tmp_path):
     run = StorageLayout(tmp_path).run(PROCESS_ID)
-    create_run(run, {"type": "inference", "description": "infer"})
+    create_run(run, CONFIG)
     return run
 
 
 def test_a_new_run_waits_in_the_queue(run):
-    assert read_config(run) == {"type": "inference", "description": "infer"}
+    assert read_config(run) == CONFIG
     assert read_state(run).state == QUEUED
 
 
@@ -101,9 +108,9 @@ def test_rows_are_read_by_page_and_a_half_written_last_one_is_left_out(tmp_path)
         stream.write(json.dumps({"index": 5})[:4])
 
     assert count_rows(path) == 5
-    assert read_rows(path, 3) == [{"index": 3}, {"index": 4}]
-    assert read_rows(path, 1, 2) == [{"index": 1}, {"index": 2}]
-    assert read_rows(tmp_path / "absent.jsonl") == []
+    assert read_rows(path, dict[str, int], 3) == [{"index": 3}, {"index": 4}]
+    assert read_rows(path, dict[str, int], 1, 2) == [{"index": 1}, {"index": 2}]
+    assert read_rows(tmp_path / "absent.jsonl", dict[str, int]) == []
 
 
 @pytest.mark.parametrize("text", ["", "..", "../../etc", PROCESS_ID.upper(), PROCESS_ID + "/x", "1" * 36])
@@ -111,13 +118,13 @@ def test_only_a_process_id_of_ours_names_a_folder(tmp_path, text):
     assert StorageLayout(tmp_path).run(text) is None
 
 
-@pytest.mark.parametrize("content", [b"[1]\n", b'{"index": 1\n', b"\xff\n"])
+@pytest.mark.parametrize("content", [b"[1]\n", b'{"index": 1\n', b'{"index": "1"}\n', b"\xff\n"])
 def test_a_file_of_rows_that_holds_something_else_is_named(tmp_path, content):
     path = tmp_path / "rows.jsonl"
     path.write_bytes(content)
 
     with pytest.raises(StorageUnavailable, match="jsonl"):
-        read_rows(path)
+        read_rows(path, dict[str, int])
 
 
 def test_a_folder_in_the_place_of_a_file_of_lines_is_named(run):

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 from click.testing import CliRunner
-from upkeep_sample import TRAINED, WAITING, add_run
+from upkeep_sample import TRAINED, TRAINING, WAITING, add_run
 
 from app.cli import main
 from app.launcher import storage_lock
@@ -37,7 +37,7 @@ def damage_byte(path):
 # What is done to the storage, what is told of it, and whether --repair mends it.
 DAMAGES = {
     "record file": (lambda s, d: (s.records / "projects" / "1-100.json").write_text("{"), "holds no valid JSON", False),
-    "record file gone": (lambda s, d: (s.records / "weights" / "1-100.json").unlink(), "No such file", False),
+    "record file gone": (lambda s, d: (s.records / "weights" / "1-100.json").unlink(), "is gone", False),
     "strange file": (
         lambda s, d: (s.records / "projects" / "1-50.json").write_text("{}"),
         "does not read a file of this name",
@@ -59,13 +59,13 @@ DAMAGES = {
         "killed while it wrote",
         True,
     ),
-    "description gone": (lambda s, d: s.description(1).unlink(), "dataset.yml: The description", False),
+    "description gone": (lambda s, d: s.description(1).unlink(), "the description of dataset 1, is gone", False),
     "description": (lambda s, d: s.description(1).write_text("classes: 7"), "datasets/1/dataset.yml", False),
     "images gone": (lambda s, d: shutil.rmtree(s.root.parent / "images"), "The folder of its images", False),
     "moved storage": (lambda s, d: d.datasets.update(1, path="/old/dataset.yml"), "says that the description is", True),
     "dataset without record": (lambda s, d: s.dataset(77).mkdir(), "no record of this dataset", True),
     "state": (lambda s, d: s.run(TRAINED).state.write_text("{"), "holds no valid JSON", False),
-    "another state": (lambda s, d: s.run(TRAINED).state.write_text("[]"), "no state of a process", False),
+    "another state": (lambda s, d: s.run(TRAINED).state.write_text("[]"), "has a fault: an object", False),
     "config gone": (lambda s, d: s.run(TRAINED).config.unlink(), "no config.json", None),
     "run gone": (lambda s, d: shutil.rmtree(s.run(TRAINED).path), f"runs/{TRAINED}, is gone", False),
     "mark gone": (lambda s, d: s.run(WAITING).unfinished_mark.unlink(), "not marked as unfinished", True),
@@ -135,6 +135,6 @@ def test_what_is_no_storage_is_one_sentence(verify, monkeypatch, tmp_path):
 
 
 def test_runs_of_deleted_weights_are_history_and_no_fault(verify, storage, database):
-    add_run(storage, TRAINED.replace("1", "5"), QUEUED, {"type": "training", "description": "train", "weights_id": 1})
+    add_run(storage, TRAINED.replace("1", "5"), QUEUED, TRAINING)
     assert verify()[0] == 0
     assert json.loads(storage.run(TRAINED).state.read_text())["state"] == "finished"

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from app.datasets.groups import group_feature
 from app.datasets.masks import MaskRule
+from app.datasets.report_form import Report
 from app.errors import Conflict, InvalidInput, NotFound
 from app.files import read_object
 from app.jobs import queue
@@ -142,13 +143,13 @@ def warnings_of(dataset_id: int, report: Mapping) -> list[str]:
 def stored_report(storage: StorageLayout, dataset_id: int) -> dict | None:
     """Return the newest report on a dataset, None before its first check has ended."""
     with suppress(FileNotFoundError):
-        return read_object(storage.report(dataset_id), ("problems", "problem_counts"))
+        return read_object(storage.report(dataset_id), Report)
     return None
 
 
 def mask_rule_of(report: Mapping) -> MaskRule | None:
     """Return which class each value of a dataset's masks stands for; None where the report knows none."""
-    masks = report["masks"]
+    masks = report.get("masks")
     return MaskRule.from_dict(masks["rule"]) if masks and masks.get("rule") else None
 
 

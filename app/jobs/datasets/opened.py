@@ -9,7 +9,8 @@ from app.datasets.description import Description
 from app.datasets.fingerprint import fingerprint
 from app.datasets.places import base_of
 from app.datasets.yaml_format import is_file_in, read
-from app.errors import JobFailure
+from app.errors import DatasetError, StorageDamaged
+from app.files import damaged, unavailable
 
 KEPT_DESCRIPTIONS = 2  # by each web process; one of 100,000 images takes about 50 MB
 
@@ -31,8 +32,7 @@ def open_dataset(dataset: Mapping) -> OpenedDataset:
     """Open the dataset that a run's config, or a record, names by `path` and `folder`.
 
     Raises:
-        JobFailure: when the copy is gone.
-        DatasetError: when somebody changed the copy into something that cannot be read.
+        StorageUnavailable: when the copy cannot be read; StorageDamaged, when it is gone or holds something else.
     """
     return _parsed(*_source(dataset))
 
@@ -46,17 +46,24 @@ def opened_lately(dataset: Mapping) -> OpenedDataset:
     return _kept(*_source(dataset))
 
 
-def _source(dataset: Mapping) -> tuple[bytes, str, Path | str]:
-    """Return the text of a description, what its problems are reported under, and the folder of the images."""
+def _source(dataset: Mapping) -> tuple[bytes, Path, Path | str]:
+    """Return the text of a description, the file that it is in, and the folder of the images."""
     path = Path(dataset["path"])
     try:
-        return path.read_bytes(), path.name, base_of(dataset["folder"])
+        return path.read_bytes(), path, base_of(dataset["folder"])
+    except FileNotFoundError as error:
+        raise StorageDamaged(
+            f"The file {path}, the description of dataset {dataset['id']}, is gone; restore a backup of it."
+        ) from error
     except OSError as error:
-        raise JobFailure(f"The description of dataset {dataset['id']} is not at {path}: {error.strerror}.") from error
+        raise unavailable(path, "read", error) from error
 
 
-def _parsed(text: bytes, file_name: str, folder: Path | str) -> OpenedDataset:
-    return OpenedDataset(text, read(text, file_name, partial(is_file_in, folder)), folder)
+def _parsed(text: bytes, path: Path, folder: Path | str) -> OpenedDataset:
+    try:
+        return OpenedDataset(text, read(text, path.name, partial(is_file_in, folder)), folder)
+    except DatasetError as error:  # it was sound when the dataset was registered
+        raise damaged(path, f"is no description of a dataset any more ({error.problems[0]})") from error
 
 
 _kept = lru_cache(KEPT_DESCRIPTIONS)(_parsed)

@@ -13,6 +13,7 @@ from app.files import write_atomically
 from app.jobs.datasets.checking import mask_rule_of, stored_report
 from app.jobs.datasets.images import fetched_folder
 from app.jobs.datasets.opened import OpenedDataset, opened_lately
+from app.jobs.request_checks import unless_deleted
 from app.jobs.services import Services
 from app.training.remote import LocalCopies
 
@@ -31,7 +32,9 @@ def samples(services: Services, dataset_id: int, split: str | None = None) -> li
     Raises:
         NotFound: for an id that no dataset has.
     """
-    description = opened_lately(services.database.datasets.get(dataset_id)).description
+    record = services.database.datasets.get(dataset_id)
+    with unless_deleted(services.database.datasets, dataset_id):
+        description = opened_lately(record).description
     split_of = {index: name for name, indexes in description.splits.items() for index in indexes}
     indexes = range(len(description.samples)) if split is None else description.split(split)
     rows = []
@@ -59,7 +62,8 @@ def thumbnail(services: Services, dataset_id: int, index: int, *, has_mask: bool
         InvalidInput: saying why there is no picture.
     """
     record = services.database.datasets.get(dataset_id)
-    dataset = opened_lately(record)
+    with unless_deleted(services.database.datasets, dataset_id):
+        dataset = opened_lately(record)
     sample = _sample(dataset, dataset_id, index)
     mask = sample.mask if has_mask else None
     source = _local_path(services, record, sample.location[0], dataset)
@@ -82,7 +86,8 @@ def sample_files(services: Services, record: Mapping, index: int) -> SampleFiles
     Raises:
         InvalidInput: for an index that no sample has, or a file that may not be read or is not fetched yet.
     """
-    dataset = opened_lately(record)
+    with unless_deleted(services.database.datasets, record["id"]):
+        dataset = opened_lately(record)
     try:
         sample = _sample(dataset, record["id"], index)
     except NotFound as error:

@@ -39,7 +39,7 @@ def split_dataset(services: Services, dataset_id: int, request: Mapping) -> dict
     """
     record = services.database.datasets.get(dataset_id)
     try:
-        description = opened_description(record)
+        description = opened_description(services, record)
     except InvalidInput:
         services.database.datasets.get(dataset_id)  # its files may be gone because it was deleted a moment ago
         raise

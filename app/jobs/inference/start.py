@@ -35,7 +35,7 @@ def start_inference(services: Services, request: Mapping) -> dict:
     project = referenced(database.projects, request, "project_id")
     check_same_task(weights, dataset=dataset, project=project)
     card = usable_card(services, weights)
-    description = opened_description(dataset)
+    description = opened_description(services, dataset)
     with fault_of("dataset_id"):
         inference_indexes(description)
     check_engine(card, "modelweights_id", description)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from app.jobs import queue
 from app.jobs.processes.following import find_process, status
 from app.jobs.services import Services
+from app.runs.configs import EpochRow
 from app.runs.reader import read_rows
 
 POLL_SECONDS = 0.5
@@ -56,4 +57,4 @@ def _epochs(services: Services, process_id: str, start: int) -> list[dict]:
     config = find_process(services, process_id).config
     if config["type"] != queue.TRAINING:
         return []
-    return read_rows(services.storage.weights(config["weights_id"]).metrics, start)
+    return read_rows(services.storage.weights(config["weights_id"]).metrics, EpochRow, start)

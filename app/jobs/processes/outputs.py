@@ -9,6 +9,7 @@ from app.files import read_object
 from app.jobs import queue
 from app.jobs.processes.following import Process, find_process
 from app.jobs.services import Services
+from app.runs.configs import Numbers, Prediction
 from app.runs.reader import count_rows, read_rows
 from app.runs.state import FAILED, FINISHED, STOPPED
 
@@ -40,7 +41,7 @@ def outputs(services: Services, process_id: str, page: int | None = None, page_s
     if process.state.state == STOPPED:
         answer["result"] = f"{process.state.line}; images without a row were not looked at."
     if process.run.metrics.exists():
-        answer["metrics"] = read_object(process.run.metrics)
+        answer["metrics"] = read_object(process.run.metrics, Numbers)
     return answer
 
 
@@ -72,17 +73,19 @@ def outputs_csv(
     return stream.getvalue()
 
 
-def _likeliest_class(scores: list[float]) -> int:
-    return scores.index(max(scores))
+def _likeliest_class(scores: list[float | None]) -> list[int]:
+    known = [score for score in scores if score is not None]  # those that are no numbers are null
+    return [scores.index(max(known))] if known else []
 
 
-def _present_classes(scores: list[float]) -> list[int]:
-    return [index for index, score in enumerate(scores) if score >= 0.5]
+def _present_classes(scores: list[float | None]) -> list[int]:
+    return [index for index, score in enumerate(scores) if score is not None and score >= 0.5]
 
 
 def _named(indexes: int | list[int], classes: list[str]) -> str:
     """Name a class, or several of them, joined by a semicolon and a blank; none is the empty text."""
-    return "; ".join(classes[index] for index in ([indexes] if isinstance(indexes, int) else indexes))
+    names = dict(enumerate(classes))
+    return "; ".join(names.get(index, str(index)) for index in ([indexes] if isinstance(indexes, int) else indexes))
 
 
 def _flat_scores(row: dict) -> dict[str, float | None]:
@@ -109,7 +112,7 @@ def output_file(services: Services, process_id: str, file_name: str) -> Path:
 
 def _rows(process: Process, page: int | None, page_size: int | None) -> list[dict]:
     start = (page - 1) * page_size if page and page_size else 0
-    rows = read_rows(process.run.predictions, start, page_size)
+    rows = read_rows(process.run.predictions, Prediction, start, page_size)
     if process.config.get("dataset") is None and "image" in process.config:
         # The one image lies in the run folder; its client knows it by the URL it sent.
         return [row | {"image": process.config["image"]["location"]} for row in rows]

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import orjson
 
-from app.errors import Conflict, NotFound, ToolkitError
+from app.errors import Conflict, NotFound, StorageDamaged
 from app.files import write_atomically
 from app.jobs import queue
 from app.jobs.processes.following import Process, find_process
 from app.jobs.processes.metrics import process_metrics
 from app.jobs.services import Services
+from app.runs.configs import ScoreRow
+from app.runs.layout import RunFolder
 from app.runs.reader import read_rows
 from app.settings import CLONE_FOLDER
 
@@ -47,7 +49,7 @@ def plot(services: Services, process_id: str, file_name: str) -> Path:
     if not kept.exists():
         outdated = list(kept.parent.glob(f"{name}-*.{form}"))
         with services.programs.held():
-            picture = _drawn(request)
+            picture = _drawn(request, process.run)
         kept.parent.mkdir(exist_ok=True)
         write_atomically(kept, picture)
         for path in outdated:
@@ -76,12 +78,12 @@ def _request(services: Services, process: Process, name: str) -> dict:
         raise Conflict(f"Process {process.id} has no confusion matrix: its images have any number of classes each.")
     if name == CONFUSION_MATRIX:
         return {"plot": CONFUSION_MATRIX, "matrix": numbers["confusion_matrix"], "classes": classes}
-    rows = read_rows(process.run.predictions)
+    rows = read_rows(process.run.predictions, ScoreRow)
     scores, targets = [row["scores"] for row in rows], [row["target"] for row in rows]
     return {"plot": ROC, "scores": scores, "targets": targets, "classes": classes}
 
 
-def _drawn(request: bytes) -> bytes:
+def _drawn(request: bytes, run: RunFolder) -> bytes:
     command = [sys.executable, "-m", "app.metrics.plots"]
     try:
         ended = subprocess.run(
@@ -90,5 +92,8 @@ def _drawn(request: bytes) -> bytes:
     except subprocess.TimeoutExpired as error:
         raise Conflict(f"The plot was not drawn within {DRAWING_SECONDS} seconds; ask again later.") from error
     except subprocess.CalledProcessError as error:
-        raise ToolkitError(f"The plot could not be drawn: {error.stderr.decode(errors='replace')[-500:]}") from error
+        reason = (error.stderr.decode(errors="replace").splitlines() or ["without a word"])[-1]
+        raise StorageDamaged(
+            f"The plot could not be drawn ({reason}); correct the numbers in {run.path}, or restore a backup."
+        ) from error
     return ended.stdout

@@ -23,7 +23,7 @@ from app.runs.writer import RunWriter
 from app.settings import Settings
 from app.training.checkpoints import read_card, resume
 from app.training.choices import remarks
-from app.training.config import TrainingConfig
+from app.training.config import TrainingConfig, stored_config
 from app.training.engine import Engine, Network, Wanted
 from app.training.loading import Batches, SampleReader
 from app.training.loop import Outcome, train
@@ -42,7 +42,7 @@ def run(process_id: str) -> None:
 
 
 def _train(config: dict, writer: RunWriter, storage: StorageLayout, settings: Settings) -> tuple[str, str]:
-    training_config = TrainingConfig.from_dict(config["training"])
+    training_config = stored_config(writer.run.config, config["training"])
     engine = get_engine(training_config.engine)
     writer.log(config["description"])
     report = sound_report(config["dataset"], training_config.task, writer, storage, settings)
@@ -266,7 +266,7 @@ def _export(task: _Task, outcome: Outcome) -> str:
         return ""
     config = task.config
     dataset = config["dataset"]
-    facts = facts_of(config["weights_id"], config["created_at"], dataset)
+    facts = facts_of(config["weights_id"], config.get("created_at"), dataset)
     try:
         images = dataset_images(dataset, task.training_config, task.settings)
         report = export_weights(task.folder, facts, images)

@@ -12,9 +12,10 @@ from app.jobs.processes.following import Process, find_process
 from app.jobs.processes.submission import show_in_project, submit
 from app.jobs.request_checks import check_engine
 from app.jobs.services import Services
+from app.runs.configs import EpochRow
 from app.runs.reader import read_rows
 from app.runs.state import FINISHED
-from app.training.config import TrainingConfig, resolve_properties
+from app.training.config import TrainingConfig, resolve_properties, stored_config
 from app.zoo.properties import AUTO, RULES, property_key
 
 LAID_OUT_SCHEDULES = ("cosine", "step")
@@ -106,7 +107,7 @@ def _resumed_config(
     services: Services, process: Process, weights: Mapping, requested: Sequence[Mapping]
 ) -> tuple[TrainingConfig, dict[str, str | None]]:
     """Return the config to go on with, and its property texts; every property that was sent is compared."""
-    config = TrainingConfig.from_dict(process.config["training"])
+    config = stored_config(process.run.config, process.config["training"])
     properties = services.database.properties.all()
     stored = [
         {
@@ -149,7 +150,7 @@ def _check_unfinished(services: Services, process: Process, config: TrainingConf
     """Refuse to go on where nothing is left to do: all epochs are done, or the training ended itself early."""
     if process.state.state != FINISHED:
         return
-    rows = read_rows(services.storage.weights(process.config["weights_id"]).metrics)
+    rows = read_rows(services.storage.weights(process.config["weights_id"]).metrics, EpochRow)
     done = max((row["epoch"] for row in rows), default=0)
     planned = process.config["training"]["epochs"]
     if done < planned:

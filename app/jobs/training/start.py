@@ -104,7 +104,7 @@ def _resolved(
     """
     task = services.database.tasks.get(model["task_id"])["name"].lower()
     with fault_of("dataset_id"):
-        description = opened_description(dataset)
+        description = opened_description(services, dataset)
         check_trainable(description, task)
     properties = services.database.properties.all()
     rows = allowed_rows(services.database, model["id"], dataset["id"], is_multi_label=description.is_multi_label)

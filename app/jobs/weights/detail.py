@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from app.files import read_object
 from app.jobs.services import Services
+from app.runs.configs import Card, Export
 from app.runs.layout import WeightsFolder
 from app.runs.reader import read_config
 
@@ -22,7 +23,7 @@ def export_report(folder: WeightsFolder) -> dict | None:
     A training that goes on to better weights leaves the old file behind: it is the card that says which ones it is of.
     """
     try:
-        card, report = read_object(folder.card), read_object(folder.export, ("digest", "error"))
+        card, report = read_object(folder.card, Card), read_object(folder.export, Export)
     except FileNotFoundError:
         return None
     if report["digest"] != card.get("digest"):
@@ -44,7 +45,7 @@ def uploaded_origin(services: Services, record: Mapping | None) -> dict | None:
     return record["upload"] if record else None
 
 
-def facts_of(weights_id: int, created_at: str, dataset: Mapping | None) -> dict[str, str]:
+def facts_of(weights_id: int, created_at: str | None, dataset: Mapping | None) -> dict[str, str]:
     """Return what an exported file tells of its origin; a name is left out, for it may change."""
-    facts = {"weights_id": str(weights_id), "created_at": created_at}
+    facts = {"weights_id": str(weights_id)} | ({"created_at": created_at} if created_at else {})
     return facts | ({"dataset": dataset["name"]} if dataset else {})

@@ -41,7 +41,7 @@ def _export_order(services: Services, record: Mapping) -> dict:
     return {
         "kind": EXPORT,
         "folder": str(services.storage.weights(record["id"]).path),
-        "facts": facts_of(record["id"], record["created_at"], dataset),
+        "facts": facts_of(record["id"], record.get("created_at"), dataset),
         "dataset": dataset,
     }
 

@@ -13,9 +13,10 @@ from app.errors import JobFailure
 from app.files import read_object, write_json
 from app.jobs.datasets.images import fetched_folder
 from app.jobs.datasets.opened import open_dataset
+from app.runs.configs import Card
 from app.runs.layout import WeightsFolder
 from app.settings import Settings
-from app.training.config import TrainingConfig
+from app.training.config import TrainingConfig, stored_config
 from app.training.engine import Engine, Network
 from app.training.loading import SampleReader
 from app.training.remote import LocalCopies
@@ -39,7 +40,7 @@ def export_weights(folder: WeightsFolder, facts: Mapping[str, str], images: Iter
     Raises:
         JobFailure: when the file cannot be made, or gives other results; the report says so too.
     """
-    card = read_object(folder.card, ("config",))
+    card = read_object(folder.card, Card)
     report = {"digest": card.get("digest"), "is_noise": images is None}
     try:
         report |= _export(folder, card, facts, images)
@@ -53,7 +54,7 @@ def export_weights(folder: WeightsFolder, facts: Mapping[str, str], images: Iter
 
 def _export(folder: WeightsFolder, card: Mapping, facts: Mapping, images: Iterable[np.ndarray] | None) -> dict:
     # On the processor, for that is what the file is compared on: GPUs may round more coarsely.
-    config = replace(TrainingConfig.from_dict(card["config"]), devices="cpu", batch_parts=1)
+    config = replace(stored_config(folder.card, card["config"]), devices="cpu", batch_parts=1)
     engine = get_engine(config.engine)
     network = engine.build(config, folder.own_graph())
     if unfitting := network.load_weights(folder.best):
