@@ -90,9 +90,23 @@ def test_a_cascade_that_was_killed_between_records_is_finished(services, family,
     assert database.projects.get(request_body["project_id"])["modelweights_id"] is None
 
 
-def test_a_note_that_was_half_written_changes_nothing(services, family):
-    (services.storage.going / "0").write_text('{"ids": {"weig')
+@pytest.mark.parametrize(
+    "note",
+    [
+        '{"ids": {"weig',
+        "[]",
+        '{"ids": {"weights": ["1"]}, "folders": [], "is_new": false}',
+        '{"ids": {"folder": [1]}, "folders": [], "is_new": false}',
+        '{"ids": {}, "folders": ["weights/../../elsewhere"], "is_new": false}',
+    ],
+)
+def test_a_note_that_was_half_written_or_edited_changes_nothing(services, family, note):
+    elsewhere = services.storage.root.parent / "elsewhere"
+    elsewhere.mkdir()
+    (services.storage.going / "0").write_text(note)
     initialise(services)
+
+    assert elsewhere.exists()
 
     assert len(services.database.weights.all()) == 2 and not list(services.storage.going.iterdir())
 

@@ -18,12 +18,14 @@ from app.errors import (
     MalformedRequest,
     QueueUnavailable,
     StorageDamaged,
+    StorageFull,
 )
 from app.files import write_json
 from app.jobs.datasets.registration import register_dataset
 from app.jobs.inference.start import start_inference, start_single_inference
 from app.jobs.processes.following import stop
-from app.jobs.queue import JobQueue
+from app.jobs.processes.submission import submit
+from app.jobs.queue import CHECK, JobQueue
 from app.jobs.removal.deletion import delete_weights
 from app.jobs.training.start import start_training
 from app.runs.reader import read_config, read_state
@@ -180,6 +182,23 @@ def test_a_dataset_whose_copy_was_broken_is_refused_with_its_file_and_line(servi
     with pytest.raises(StorageDamaged, match=rf"{copy} is no description of a dataset any more \(line 2.*splitt"):
         start_training(services, request_body)
     assert stored() == before
+
+
+def test_what_was_stored_is_taken_back_though_the_disk_is_full(services, dataset, stored):
+    before = stored()
+
+    def store(process_id):
+        raise StorageFull("no room")
+
+    def undo(process_id):
+        if services.storage.reserve.exists():
+            raise StorageFull("no room")
+
+    with pytest.raises(StorageFull):
+        submit(services, {"type": CHECK, "description": "check", "dataset": dataset}, store, undo)
+
+    assert stored() == before, "no mark and no run folder is left"
+    assert services.storage.reserve.exists()
 
 
 def test_a_dataset_without_a_training_split_is_refused(services, data_root, request_body):

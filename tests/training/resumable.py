@@ -7,6 +7,7 @@ from test_training_loading import config_for, loader_for
 
 from app.engines import get_engine
 from app.files import read_json
+from app.runs.configs import EpochRow
 from app.runs.layout import WeightsFolder
 from app.runs.reader import read_rows
 from app.runs.writer import append_row
@@ -68,7 +69,7 @@ def results(weights_path):
     last["position"].pop("seconds")
     card = read_json(weights.card)
     del card["config"]["epochs"]
-    return best, last, read_rows(weights.metrics), card
+    return best, last, read_rows(weights.metrics, EpochRow), card
 
 
 def assert_same(first, second):

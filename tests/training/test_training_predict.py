@@ -7,6 +7,7 @@ from app.datasets.masks import MaskRule
 from app.datasets.yaml_format import read_file
 from app.engines import get_engine
 from app.errors import StorageUnavailable
+from app.runs.configs import Prediction
 from app.runs.layout import RunFolder
 from app.runs.reader import read_rows
 from app.settings import Settings
@@ -29,7 +30,7 @@ def run(folder, indexes, config, should_stop=lambda: False, keep=lambda write: w
     written, metrics = predict(
         engine.build(config), reader, loader, config, run_folder, lambda *told: lines.append(told), should_stop, keep
     )
-    return written, metrics, read_rows(run_folder.predictions), run_folder, lines
+    return written, metrics, read_rows(run_folder.predictions, Prediction), run_folder, lines
 
 
 def test_scores_come_in_the_order_of_the_split_with_their_metrics(folder):

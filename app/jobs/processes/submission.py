@@ -7,11 +7,12 @@ from contextlib import suppress
 
 from app.errors import NotFound, StorageFull, StorageUnavailable
 from app.jobs import queue
+from app.jobs.removal.reserve import keep_reserve, using_reserve
 from app.jobs.request_checks import referenced
 from app.jobs.services import Services
 from app.repositories.repository import Repository
 from app.runs.identity import make_identity
-from app.runs.layout import RunFolder
+from app.runs.layout import RunFolder, StorageLayout
 from app.runs.writer import prepare_run, queue_run
 
 
@@ -31,7 +32,7 @@ def submit(
         services: the opened service.
         run_config: the frozen config; the ids in it have been found to exist.
         store: writes the record of the process whose id it gets.
-        undo: takes back what `store` did for this process id, also a part of it.
+        undo: takes back what `store` did for this process id, also a part of it; may be called twice.
         place: puts files into the run folder.
 
     Raises:
@@ -53,18 +54,19 @@ def submit(
             run_config["type"], process_id, run_config["description"], wants_gpu=queue.wants_gpu(run_config)
         )
     except BaseException:
-        _take_back(run, lambda: undo(process_id))
+        _take_back(services.storage, run, lambda: undo(process_id))
         raise
     return process_id
 
 
-def _take_back(run: RunFolder, undo: Callable[[], object]) -> None:
-    """Undo what was stored; where a full disk does not let us, the next start does, for it is half made."""
+def _take_back(storage: StorageLayout, run: RunFolder, undo: Callable[[], object]) -> None:
+    """Undo what was stored; where even the reserve is no room for that, the next start does, for it is half made."""
     run.state.unlink(missing_ok=True)
     with suppress(StorageUnavailable):
-        undo()
+        using_reserve(storage, undo)
         shutil.rmtree(run.path, ignore_errors=True)
         run.unfinished_mark.unlink(missing_ok=True)
+    keep_reserve(storage)
 
 
 def _check_references(services: Services, run_config: Mapping) -> None:

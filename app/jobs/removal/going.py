@@ -1,22 +1,33 @@
 """Records and their folders come and go together, also where the web process is killed between the two."""
 
+import re
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 import orjson
 
-from app.errors import StorageUnavailable
-from app.files import unavailable
+from app.errors import StorageDamaged, StorageUnavailable
+from app.files import read_object, unavailable
 from app.jobs.processes.submission import forget
 from app.jobs.services import Services
 
 # What refers to a record goes before it.
 KINDS = ("inferences", "weights", "datasets", "projects")
+OWN_FOLDER = re.compile(r"(weights|datasets|runs)/[0-9a-f-]+")
 SHOWN_IN_PROJECTS = {"modelweights_id": "weights", "inference_id": "inferences"}
+
+
+class Note(TypedDict):
+    """What a note holds, see `Going`."""
+
+    ids: dict[str, list[int]]
+    folders: list[str]
+    is_new: bool
 
 
 @dataclass(frozen=True)
@@ -105,9 +116,11 @@ def finish(services: Services) -> None:
 
 
 def _read(note: Path) -> Going | None:
-    """Return what a note says; None if its writer was killed in writing it, before anything else."""
-    with suppress(ValueError, TypeError):
-        return Going(note, **orjson.loads(note.read_bytes()))
+    """Return what a note says; None if its writer was killed in writing it, before anything else, or it is no note."""
+    with suppress(StorageDamaged):
+        noted = read_object(note, Note)
+        if all(map(OWN_FOLDER.fullmatch, noted["folders"])) and noted["ids"].keys() <= set(KINDS):
+            return Going(note, noted["ids"], noted["folders"], noted["is_new"])
     return None
 
 

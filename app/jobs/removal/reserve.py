@@ -26,13 +26,18 @@ def with_reserve(delete: Delete) -> Delete:
 
     @wraps(delete)
     def delete_with_reserve(services: Services, record_id: int) -> None:
-        try:
-            delete(services, record_id)
-        except StorageFull:
-            if not services.storage.reserve.exists():
-                raise
-            services.storage.reserve.unlink(missing_ok=True)
-            delete(services, record_id)
+        using_reserve(services.storage, lambda: delete(services, record_id))
         keep_reserve(services.storage)
 
     return delete_with_reserve
+
+
+def using_reserve(storage: StorageLayout, change: Callable[[], object]) -> None:
+    """Do what may be done twice, and use the room if it finds no other."""
+    try:
+        change()
+    except StorageFull:
+        if not storage.reserve.exists():
+            raise
+        storage.reserve.unlink(missing_ok=True)
+        change()
