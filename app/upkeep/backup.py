@@ -2,7 +2,8 @@
 
 The records are read at one moment, with all writers waiting. Then the files are copied, which takes as long as it
 takes: each is replaced as a whole by its writers, and those that belong together are copied in the order that keeps
-them so. What was deleted meanwhile, whose files may be gone, is taken out of the records; these are written last.
+them so. A state comes before all that its process makes, so that none has ended in the copy without its results. What
+was deleted meanwhile, whose files may be gone, is taken out of the records; these are written last.
 """
 
 import os
@@ -16,10 +17,13 @@ from typing import Any
 
 import orjson
 
-from app.errors import InvalidInput
+from app.errors import InvalidInput, StorageUnavailable
 from app.files import JSON_FORM, TEMPORARY_SUFFIX, parse_json
+from app.forms import fault_in
 from app.repositories.database import Database
-from app.runs.layout import StorageLayout, WeightsFolder
+from app.runs.configs import Card
+from app.runs.layout import RunFolder, StorageLayout, WeightsFolder
+from app.runs.reader import state_in
 from app.upkeep.archive import Archive, writing
 from app.upkeep.verify import open_storage
 from app.upkeep.weights_files import digest_of
@@ -38,14 +42,12 @@ class Snapshot:
     Attributes:
         parts: the content of each file of records, by its place below the storage folder.
         ids: of the records of each table.
-        runs: the names of the run folders.
-        unfinished: the names of the marks of unfinished processes.
+        runs: the run folders.
     """
 
     parts: dict[str, tuple[str, bytes]]
     ids: dict[str, set[int]]
-    runs: list[str]
-    unfinished: list[str]
+    runs: list[RunFolder]
 
 
 def back_up(root: Path, target: Path) -> int:
@@ -56,25 +58,24 @@ def back_up(root: Path, target: Path) -> int:
         InvalidInput: if the backup would lie in what it is of.
         StorageUnavailable: if it cannot be written, or a file of records cannot be read; there is no file then.
     """
-    if target.absolute().is_relative_to(root):
+    if target.resolve().is_relative_to(root.resolve()):
         raise InvalidInput(f"{target} lies in the storage folder itself; write the backup somewhere else.")
     storage, database = open_storage(root)
     with writing(target) as archive:
         snapshot = _snapshot(storage, database)
+        archive.add_folder(storage.unfinished.name)
+        gone = [run.path.name for run in snapshot.runs if not _is_added(archive, root, run)]
         for name in ("weights", "datasets"):
             for record_id in sorted(snapshot.ids[name]):
                 _add_folder_of(archive, storage, name, record_id)
-        for name in snapshot.runs:
-            _add_tree(archive, root, storage.runs / name)
-        for name in snapshot.unfinished:
-            archive.add_file(f"unfinished/{name}", storage.unfinished / name)
         for path in sorted(path for pattern in OTHERS for path in root.glob(pattern) if path.is_file()):
             archive.add_file(str(path.relative_to(root)), path)
+        # Files go after their records: what lacks a run now is among the records that are lost.
+        gone += [run.path.name for run in snapshot.runs if not run.path.exists()]
         lost = _deleted_since(database, snapshot)
         for place, (name, content) in snapshot.parts.items():
             archive.add_bytes(place, _without(name, content, lost))
         left_out = [f"{name}/{record_id}" for name in FILED for record_id in sorted(lost[name])]
-        gone = [name for name in snapshot.runs if not (storage.runs / name).exists()]
         left_out += [f"{folder}/{name}" for name in gone for folder in ("runs", "unfinished")]
         archive.finish({"storage_dir": str(root), "made_at": _now(), "left_out": left_out})
     return len(archive.digests) - 1  # the manifest is none of its files
@@ -92,9 +93,24 @@ def _snapshot(storage: StorageLayout, database: Database) -> Snapshot:
                 path = placement.path(number)
                 parts[str(path.relative_to(storage.root))] = (name, path.read_bytes())
             ids[name] = set(repository.select().ids)
-        runs = sorted(path.name for path in storage.runs.iterdir() if storage.run(path.name))
-        unfinished = sorted(path.name for path in storage.unfinished.iterdir())
-    return Snapshot(parts, ids, runs, unfinished)
+        runs = [run for path in sorted(storage.runs.iterdir()) if (run := storage.run(path.name))]
+    return Snapshot(parts, ids, runs)
+
+
+def _is_added(archive: Archive, root: Path, run: RunFolder) -> bool:
+    """Add a run with the state that it has now, and its mark if that is not final; tell whether it was still there."""
+    is_unfinished, done = run.unfinished_mark.exists(), []
+    with suppress(FileNotFoundError):  # one that is half made has no state
+        text = run.state.read_bytes()
+        archive.add_bytes(str(run.state.relative_to(root)), text)
+        with suppress(StorageUnavailable):  # it cannot be understood, and is copied as it is
+            is_unfinished = not state_in(run.state, text).is_final
+        done = [run.state]
+    _add_tree(archive, root, run.path, done)
+    is_whole = str(run.config.relative_to(root)) in archive.digests
+    if is_unfinished and is_whole:
+        archive.add_bytes(str(run.unfinished_mark.relative_to(root)), b"")
+    return is_whole
 
 
 def _add_folder_of(archive: Archive, storage: StorageLayout, name: str, record_id: int) -> None:
@@ -122,11 +138,19 @@ def _add_best(archive: Archive, folder: WeightsFolder, place: str) -> None:
     while True:
         with folder.best.open("rb") as best:
             text = folder.card.read_bytes()
-            if parse_json(folder.card, text).get("digest") in (None, digest_of(best)) or time.monotonic() > deadline:
+            if _told_digest(folder.card, text) in (None, digest_of(best)) or time.monotonic() > deadline:
                 archive.add_open_file(f"{place}/{folder.best.name}", best)
                 archive.add_bytes(f"{place}/{folder.card.name}", text)
                 return
         time.sleep(0.1)  # the training writes the card in a moment
+
+
+def _told_digest(path: Path, text: bytes) -> str | None:
+    """Return the hash that a card tells; None where it tells none, or cannot be understood: it is copied as it is."""
+    with suppress(StorageUnavailable):
+        card = parse_json(path, text)
+        return None if fault_in(card, Card) else card.get("digest")
+    return None
 
 
 def _add_tree(archive: Archive, root: Path, folder: Path, without: Iterable[Path] = ()) -> None:

@@ -1,16 +1,18 @@
 """Put a backup into an empty storage folder: all of it, checked, or nothing."""
 
 import os
+import re
 import shutil
 import tarfile
 import zlib
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypedDict
 
 from app.errors import Conflict, InvalidInput
 from app.files import parse_json, unavailable
+from app.forms import fault_in
 from app.runs.layout import StorageLayout
 from app.upkeep.archive import FORMAT, MANIFEST
 from app.upkeep.relocation import relocate
@@ -18,7 +20,16 @@ from app.upkeep.relocation import relocate
 STAGING = ".restoring"
 FOLDERS = ("weights", "datasets", "runs", "unfinished", "db")  # the records last: with them it is a storage folder
 CHUNK_BYTES = 1024**2
+LEFT_OUT = re.compile(r"(weights|datasets|runs|unfinished)/[0-9a-f-]+")
 FAULTY = (tarfile.TarError, EOFError, zlib.error)
+
+
+class Manifest(TypedDict):
+    """What the last member of a backup tells; `left_out` are folders that were deleted while they were copied."""
+
+    files: dict[str, str]
+    left_out: list[str]
+    storage_dir: str
 
 
 def restore(source: Path, root: Path) -> int:
@@ -79,7 +90,8 @@ def _unpack(source: Path, staging: Path) -> dict[str, Any]:
                 digests[member.name] = _write(tar, member, path)
         manifest = parse_json(source, (staging / MANIFEST).read_bytes()) if MANIFEST in digests else None
     except FAULTY as error:
-        raise InvalidInput(f"{source} is no backup, or was cut off or damaged ({error}); use another one.") from error
+        reason = str(error).partition(":")[0]  # the rest tells of every compression that was tried
+        raise InvalidInput(f"{source} is no backup, or was cut off or damaged ({reason}); use another one.") from error
     _check(source, manifest, digests)
     (staging / MANIFEST).unlink()
     return manifest  # type: ignore[return-value]
@@ -113,6 +125,11 @@ def _check(source: Path, manifest: Mapping | None, digests: dict[str, str]) -> N
         raise InvalidInput(f"{source} is no backup, or was cut off: it has no {MANIFEST} at its end; use another one.")
     if manifest.get("format") != FORMAT:
         raise InvalidInput(f"{source} was made by another version of this service; restore it with that one.")
+    fault = fault_in(manifest, Manifest)
+    if fault is None and not all(map(LEFT_OUT.fullmatch, manifest["left_out"])):
+        fault = "at left_out places such as weights/7 are expected"
+    if fault:
+        raise InvalidInput(f"{source} is no backup of this service: its {MANIFEST} has a fault: {fault}.")
     del digests[MANIFEST]
     if digests != manifest["files"]:
         names = sorted({*digests, *manifest["files"]})

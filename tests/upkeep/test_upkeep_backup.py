@@ -7,13 +7,16 @@ import threading
 
 import pytest
 from click.testing import CliRunner
-from upkeep_sample import TRAINED, WAITING, save_weights
+from upkeep_sample import INFERRED, TRAINED, WAITING, save_weights
 
 from app.cli import main
 from app.errors import Conflict, InvalidInput, StorageUnavailable
 from app.launcher import storage_lock
 from app.repositories.database import Database
 from app.runs.layout import StorageLayout
+from app.runs.reader import read_state
+from app.runs.state import FINISHED, QUEUED, RunState
+from app.runs.writer import write_state
 from app.upkeep import backup as backup_module
 from app.upkeep.backup import back_up
 from app.upkeep.restore import restore
@@ -107,6 +110,58 @@ def test_a_run_that_is_removed_while_it_is_copied_is_not_in_the_backup(
     assert_sound(elsewhere)
     restored = StorageLayout(elsewhere).run(WAITING)
     assert not restored.path.exists() and not restored.unfinished_mark.exists()
+
+
+def test_a_process_that_is_deleted_while_it_is_copied_leaves_nothing_in_the_backup(
+    root, tmp_path, elsewhere, database, monkeypatch
+):
+    storage, add_run = StorageLayout(root), backup_module._is_added
+
+    def delete_first(archive, root, run):
+        if run.path.exists() and run.path.name == INFERRED:
+            database.projects.update(1, inference_id=None)
+            database.inferences.delete(1)
+            shutil.rmtree(run.path)
+        return add_run(archive, root, run)
+
+    monkeypatch.setattr(backup_module, "_is_added", delete_first)
+    back_up(root, tmp_path / "backup.tar")
+    restore(tmp_path / "backup.tar", elsewhere)
+
+    assert_sound(elsewhere)
+    assert not StorageLayout(elsewhere).run(INFERRED).path.exists() and storage.run(TRAINED).path.exists()
+
+
+def test_a_process_that_ends_while_it_is_copied_has_not_ended_in_a_backup_without_its_results(
+    root, tmp_path, elsewhere, monkeypatch
+):
+    storage, copy_folder = StorageLayout(root), backup_module._add_folder_of
+
+    def end_later(archive, layout, name, record_id):
+        copy_folder(archive, layout, name, record_id)
+        if (name, record_id) == ("weights", 2):
+            save_weights(storage, 2)
+            write_state(storage.run(WAITING), RunState(FINISHED))
+
+    monkeypatch.setattr(backup_module, "_add_folder_of", end_later)
+    back_up(root, tmp_path / "backup.tar")
+    restore(tmp_path / "backup.tar", elsewhere)
+
+    assert_sound(elsewhere)
+    run = StorageLayout(elsewhere).run(WAITING)
+    assert read_state(run).state == QUEUED and run.unfinished_mark.exists()
+
+
+def test_what_is_damaged_is_copied_as_it_is(root, tmp_path, elsewhere):
+    storage = StorageLayout(root)
+    storage.weights(1).card.write_text("[]")
+    storage.run(TRAINED).state.write_text("[]")
+
+    back_up(root, tmp_path / "backup.tar")
+    restore(tmp_path / "backup.tar", elsewhere)
+
+    assert StorageLayout(elsewhere).weights(1).card.read_text() == "[]"
+    assert StorageLayout(elsewhere).run(TRAINED).state.read_text() == "[]"
 
 
 def test_what_is_made_while_it_is_copied_is_not_in_the_backup(root, tmp_path, elsewhere, database, monkeypatch):
@@ -205,6 +260,15 @@ def elsewhere_on_disk(member, content):
     return [(member, content)]
 
 
+def manifest_with(**changed):
+    def change(member, content):
+        if member.name == "manifest.json":
+            content = json.dumps(json.loads(content) | changed).encode()
+        return [(member, content)]
+
+    return change
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
@@ -214,6 +278,11 @@ def elsewhere_on_disk(member, content):
         (outside, "has the member 'weights/../../evil'"),
         (linked, "has the member 'weights/1/log.txt'"),
         (elsewhere_on_disk, "has the member 'redis/appendonly.aof'"),
+        (manifest_with(format=2), "was made by another version of this service"),
+        (manifest_with(files=[]), "its manifest.json has a fault: at files an object is expected"),
+        (manifest_with(storage_dir=None), "its manifest.json has a fault: at storage_dir a text is expected"),
+        (manifest_with(left_out=["weights/../../.."]), "its manifest.json has a fault: at left_out places such as"),
+        (manifest_with(left_out=["/tmp"]), "its manifest.json has a fault: at left_out places such as"),
     ],
 )
 def test_a_damaged_or_foreign_archive_is_refused_and_leaves_nothing(root, tmp_path, elsewhere, change, told):
@@ -245,8 +314,11 @@ def test_a_restore_that_was_killed_is_begun_anew(root, tmp_path, elsewhere):
 
 
 def test_what_cannot_be_written_or_read_leaves_no_archive(root, tmp_path):
-    with pytest.raises(InvalidInput, match="lies in the storage folder itself"):
-        back_up(root, root / "backup.tar")
+    (tmp_path / "link").symlink_to(root)
+    for storage, target in ((root, root), (root, tmp_path / "link"), (tmp_path / "link", root)):
+        with pytest.raises(InvalidInput, match="lies in the storage folder itself"):
+            back_up(storage, target / "backup.tar")
+    (tmp_path / "link").unlink()
     with pytest.raises(StorageUnavailable, match=r"absent/backup\.tar cannot be written"):
         back_up(root, tmp_path / "absent" / "backup.tar")
     (root / "db" / "projects" / "1-100.json").write_text("{")
