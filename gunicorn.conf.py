@@ -54,6 +54,7 @@ def post_worker_init(worker):
     A worker that takes the place of a killed one removes what that had stored by half.
     """
     worker.wsgi.extensions["worker_is_leaving"] = lambda: not worker.alive
+    worker.wsgi.extensions["numbers_folder"] = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
     with suppress(ToolkitError):  # a full disk: the next one does it
         clear_up_after_killed(worker.wsgi.extensions["toolkit"])
 

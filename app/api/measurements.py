@@ -7,7 +7,7 @@ from contextlib import suppress
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from flask import Blueprint, Flask, Response, g, request
+from flask import Blueprint, Flask, Response, current_app, g, request
 
 from app.api.errors import error_response
 from app.api.gate import READING
@@ -68,7 +68,8 @@ def measure(app: Flask) -> None:
         method = request.method if request.method in METHODS else "other"
         rule = request.url_rule.rule if request.url_rule else "none"
         with suppress(OSError):  # the folder of the numbers may be gone or full; the answer is not to suffer from it
-            take_room(os.getpid())
+            if folder := current_app.extensions.get("numbers_folder"):
+                take_room(folder, os.getpid())
             requests.labels(method, rule, str(response.status_code)).inc()
             if "began" in g:
                 seconds.labels(method, rule).observe(time.perf_counter() - g.began)

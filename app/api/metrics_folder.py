@@ -35,16 +35,13 @@ def make_metrics_folder(parent: Path | None = None) -> str:
 
 
 @cache
-def take_room(maker: int) -> None:
-    """Take up the room of the files in which a process of this number counts, before it maps them.
+def take_room(folder: str, maker: int) -> None:
+    """Take up the room of the files in this folder in which a process of this number counts, before it maps them.
 
     Raises:
         OSError: when there is none; nothing may be counted then, for a write into a mapped file without room ends the
             process (SIGBUS).
     """
-    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
-    if not folder:  # each process counts for itself
-        return
     for kind in KINDS:
         path = Path(folder, f"{kind}_{maker}.db")
         try:

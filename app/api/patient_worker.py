@@ -126,7 +126,8 @@ class PatientWorker(ThreadWorker):
         super().enqueue_req(conn)
 
     def _refuse(self, conn: TConn, answer: tuple[int, str, str]) -> None:
-        util.write_error(conn.sock, *answer)
+        with suppress(OSError):  # the client has gone, and its connection with it
+            util.write_error(conn.sock, *answer)
         self._let_go(conn)
 
     def _let_go(self, conn: TConn) -> None:

@@ -1,12 +1,16 @@
 """Clients that send slowly, or not as others do, at a web server with one worker of two threads."""
 
 import select
+import selectors
 import socket
+from collections import deque
 from contextlib import ExitStack
+from types import SimpleNamespace
 
 import pytest
 from test_api_served import environment, served
 
+from app.api.patient_worker import TOO_MANY, PatientWorker
 from app.api.request_ends import LARGEST_BODY, LARGEST_HEAD, wanted_bytes
 
 __all__ = ["environment"]
@@ -63,6 +67,19 @@ def test_clients_that_send_large_bodies_slowly_keep_a_part_of_the_threads(connec
     while b"HTTP/1.1 503 " in (found := answer(connect(CHUNKED_BODY + b"0\r\n\r\n"))):
         continue
     assert b"JSON" in found  # there is a place again, and the empty body is refused for itself
+
+
+def test_a_client_that_is_gone_before_it_is_refused_costs_no_worker():
+    worker = PatientWorker.__new__(PatientWorker)
+    worker.poller, worker.nr_conns, worker._leaving_conns = selectors.DefaultSelector(), 1, deque()
+    ours, theirs = socket.socketpair()
+    theirs.close()
+
+    worker._refuse(SimpleNamespace(sock=ours, close=ours.close), TOO_MANY)
+
+    for key, _ in worker.poller.select(5):
+        key.data(key.fileobj)
+    assert worker.nr_conns == 0 and not worker._leaving_conns
 
 
 def test_a_client_that_sends_hardly_anything_of_a_large_body_is_given_up(connect):

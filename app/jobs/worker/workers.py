@@ -284,16 +284,20 @@ def _work(names: Sequence[str], settings: Settings) -> str | None:
     Raises:
         NoPermissionError: when the user of Redis may not do what a worker does; waiting changes nothing.
     """
-    worker = open_worker(names, settings)
+    worker = None
     reason = "The worker begins anew after what is told above"
     try:
+        worker = open_worker(names, settings)
         worker.work(logging_level="WARNING")
     except NoPermissionError:
         raise
     except (RedisError, OSError) as error:
         reason = f"{redis_fault(error, f'Redis at {settings.shown_queue_url}')} Waiting for it"
     finally:
-        worker.dismiss_horse()
+        if worker:
+            worker.dismiss_horse()
+    if worker is None:
+        return reason
     if worker.refusal:
         raise worker.refusal
     if worker.is_asked_to_stop:
