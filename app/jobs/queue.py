@@ -152,12 +152,13 @@ class JobQueue:
 
     def _forget(self, name: str, process_id: str) -> None:
         """Remove what RQ knows of a job, executions included: a later clean-up would fail the job for those."""
+        connection: Any = self._connection
         for queue in self._queues(name):
-            registry = queue.started_job_registry
-            for job_id, execution_id in registry.get_job_and_execution_ids(cleanup=False):
-                if job_id == process_id:
-                    self._connection.zrem(registry.key, f"{job_id}:{execution_id}")
-            self._connection.lrem(queue.intermediate_queue_key, 0, process_id)
+            started = queue.started_job_registry.key
+            for execution in connection.zrange(started, 0, -1):  # as bytes: somebody else may have written some of them
+                if execution.startswith(f"{process_id}:".encode()):
+                    connection.zrem(started, execution)
+            connection.lrem(queue.intermediate_queue_key, 0, process_id)
         try:
             self._job(process_id).delete()
         except NoSuchJobError:

@@ -22,7 +22,7 @@ def redis_fault(error: Exception, name: str = "Redis") -> str:
             "allow that user all commands but the dangerous ones, and all keys (docs/scaling.md)."
         )
     if isinstance(error, ResponseError):  # as to everything while its disk is full
-        return f"{name} accepts no jobs: {error}"
+        return f"{name} accepts no jobs: {str(error).rstrip('.')}."
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return (

@@ -145,10 +145,12 @@ def test_what_nobody_can_read_ends_no_worker_and_does_not_stay(redis_url, queue,
 
 def test_a_job_is_queued_though_somebody_has_written_nonsense_under_its_name(redis_url, queue, connection):
     connection.set(f"rq:job:{PROCESS_ID}", "this is no job")
+    connection.zadd(queue.started_job_registry.key, {"no execution": 1, b"\xff\xfe": 1, f"{PROCESS_ID}:1": 1})
 
     JobQueue(redis_url).enqueue("inference", PROCESS_ID, "infer")
 
     assert queue.fetch_job(PROCESS_ID).description == "infer"
+    assert connection.zrange(queue.started_job_registry.key, 0, -1) == [b"no execution", b"\xff\xfe"]
 
 
 def test_a_worker_goes_on_with_the_service_s_own_jobs(redis_url, queue, work):
