@@ -1,11 +1,21 @@
 """Which ids of a table were ever given, noted in the parts that they belong to so that both change together."""
 
 from collections.abc import Iterable
+from typing import NotRequired, TypedDict
 
 from tinydb.table import Document
 
 from app.files import damaged
+from app.forms import fault_in
 from app.repositories.table import NOTES, ONLY_NOTE, Draft, Table
+
+
+class Notes(TypedDict):
+    """What a part notes, see `AssignedIds`."""
+
+    first_id: NotRequired[int]
+    last_id: NotRequired[int]
+    seeded_ids: NotRequired[list[int]]
 
 
 class AssignedIds:
@@ -84,12 +94,9 @@ class AssignedIds:
         """Return the last id and the seeded ids that a part notes."""
         part = self._table.part(number)
         notes = part.notes if part else {}
-        last_id, seeded_ids = notes.get("last_id", 0), notes.get("seeded_ids", [])
-        numbers = [notes.get("first_id", 1), last_id, *seeded_ids] if isinstance(seeded_ids, list) else [None]
-        if not all(isinstance(number, int) for number in numbers):
-            path = self._table.placement.path(number)
-            raise damaged(path, f"has something else than whole numbers in its {NOTES}")
-        return last_id, seeded_ids
+        if fault := fault_in(notes, Notes):
+            raise damaged(self._table.placement.path(number), f"has a fault in its {NOTES}: {fault}")
+        return notes.get("last_id", 0), notes.get("seeded_ids", [])
 
     def _note(self, draft: Draft, record_id: int, **changes: int | list[int]) -> None:
         draft.notes(self._part_of(record_id)).upsert(Document(changes, ONLY_NOTE))

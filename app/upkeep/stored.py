@@ -9,7 +9,9 @@ from app.errors import StorageUnavailable
 from app.forms import fault_in
 from app.repositories.content import parsed, read_text
 from app.repositories.database import Database
+from app.repositories.ids import Notes
 from app.repositories.placement import Placement
+from app.repositories.table import NOTES
 from app.upkeep.finding import Finding, leftover
 
 LARGE_FIELDS = ("settings",)
@@ -52,6 +54,8 @@ def read_stored(database: Database, root: Path) -> tuple[Stored, list[Finding]]:
                 if faults:
                     stored.unread.add(name)
                 place = str(path.relative_to(root))
+                if fault := fault_in(tables.get(NOTES, {}), dict[int, Notes]):
+                    findings.append(Finding(place, f"{NOTES}: {fault}.", CORRECT))
                 findings += (Finding(place, f"Record {key}: {fault}.", CORRECT) for key, fault in faults.items())
                 records.update(_records({key: record for key, record in table.items() if key not in faults}))
         findings += _stray_files(root, placement)

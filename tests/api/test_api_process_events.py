@@ -37,7 +37,7 @@ def test_a_stream_has_the_epochs_then_the_status_and_ends(client, toolkit, train
     finish(toolkit, training)
     answer = client.get(address)
     assert answer.mimetype == "text/event-stream"
-    assert answer.headers["Cache-Control"] == "no-cache"
+    assert answer.headers["Cache-Control"] == "no-cache, private"
     events = read(answer.text)
     assert [(name, number) for name, number, _ in events] == [
         ("epoch", "1"), ("epoch", "2"), ("epoch", "3"), ("status", None), ("end", None),

@@ -36,6 +36,20 @@ def test_what_was_half_stored_is_gone_at_the_next_start(services, stored, reques
     assert stored() == before
 
 
+def test_the_folder_of_weights_that_were_never_recorded_is_gone_too(services, stored, request_body, monkeypatch):
+    before = stored()
+
+    child = os.fork()
+    if child == 0:
+        monkeypatch.setattr(services.database.weights, "add", lambda *_: os._exit(9))
+        start_training(services, request_body)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    initialise(services)
+
+    assert stored() == before
+
+
 def test_a_training_whose_resume_was_half_stored_can_be_resumed(services, request_body, monkeypatch):
     answer = start_training(services, request_body)
     stop(services, answer["process_id"])

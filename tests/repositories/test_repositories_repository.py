@@ -204,7 +204,7 @@ def test_what_a_person_wrote_into_a_field_is_found_whatever_it_is(repository, fi
 def test_notes_of_ids_that_a_person_broke_are_named(repository, first_file, notes):
     text = f'{{"assigned_ids": {{"1": {notes}}}}}'
     first_file.write_text(text)
-    with pytest.raises(StorageUnavailable, match=r"\.json has something else than whole numbers"):
+    with pytest.raises(StorageUnavailable, match=r"\.json has a fault in its assigned_ids"):
         repository.add({})
     assert first_file.read_text() == text
 

@@ -37,6 +37,17 @@ def damage_byte(path):
 # What is done to the storage, what is told of it, and whether --repair mends it.
 DAMAGES = {
     "record file": (lambda s, d: (s.records / "projects" / "1-100.json").write_text("{"), "holds no valid JSON", False),
+    "a record": (lambda s, d: d.projects.update(1, name=None), "Record 1: at name a text is expected", False),
+    "ids": (
+        lambda s, d: (s.records / "projects" / "1-100.json").write_text('{"assigned_ids": {"1": {"last_id": "1"}}}'),
+        "assigned_ids: at 1.last_id a whole number is expected",
+        False,
+    ),
+    "metrics": (lambda s, d: s.run(TRAINED).metrics.write_text("[]"), "metrics.json has a fault", False),
+    "predictions": (lambda s, d: s.run(TRAINED).predictions.write_text("{}\n"), "has a fault in line 1", False),
+    "report": (lambda s, d: s.report(1).write_text("{}"), "report.json has a fault: at problems", False),
+    "rows": (lambda s, d: s.weights(1).metrics.write_text("{}\n"), "metrics.jsonl has a fault in line 1", False),
+    "export": (lambda s, d: s.weights(1).export.write_text("{}"), "export.json has a fault: at digest", False),
     "record file gone": (lambda s, d: (s.records / "weights" / "1-100.json").unlink(), "is gone", False),
     "strange file": (
         lambda s, d: (s.records / "projects" / "1-50.json").write_text("{}"),

@@ -134,9 +134,9 @@ def store(services: Services, draft: Path, entry: Mapping, source: Source, descr
     except OSError as error:
         raise unavailable(final, "written", error) from error
     # The dataset is stored, whatever becomes of its check; whoever asks for the report starts that then.
-    with suppress(QueueUnavailable, StorageUnavailable):
+    with suppress(QueueUnavailable, StorageUnavailable, InvalidInput):  # the last one if it is deleted already
         start_check(services, record)
-    return datasets.get(dataset_id)
+    return next(iter(datasets.find(id=dataset_id)), record)
 
 
 def _read(services: Services, place: str | UploadedFile, draft: Path, wanted: Wanted) -> Source:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from app.errors import StorageUnavailable
 from app.jobs.processes.submission import forget
+from app.jobs.queue import TRAINING
 from app.jobs.services import Services
 from app.runs.reader import read_config, unfinished_processes
 
@@ -36,7 +37,9 @@ def _take_back(services: Services, process_id: str, config: Mapping) -> None:
             database.weights.update(weights["id"], process_id=resumed_from)
         else:
             forget(database.weights, weights["id"])
-            shutil.rmtree(services.storage.weights(weights["id"]).path, ignore_errors=True)
+    # The folder of weights is made before their record.
+    if config.get("type") == TRAINING and not database.weights.find(id=config["weights_id"]):
+        shutil.rmtree(services.storage.weights(config["weights_id"]).path, ignore_errors=True)
     for inference in database.inferences.find(id=config.get("inference_id"), process_id=process_id):
         forget(database.inferences, inference["id"])
     checked_id = (config.get("dataset") or {}).get("id")
