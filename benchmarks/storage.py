@@ -130,7 +130,10 @@ def fill(services: Services, size: int) -> None:
     """Lay records and folders as the service does, but all of a part at once."""
     datasets, projects = counts(size)
     settings = {str(record["id"]): record["default"] for record in services.database.properties.all()}
-    config = {"type": "training", "description": "train LeNet on Set", "project_id": 1, "initial_weights_id": None}
+    config = {
+        "type": "training", "description": "train LeNet on Set", "project_id": 1, "initial_weights_id": None,
+        "dataset": {"id": 1, "path": "dataset.yml", "folder": "/images"}, "training": {"metric": "dice", "epochs": 5},
+    }  # fmt: skip
     state = {"state": "finished", "line": "Finished 5/5 epochs", "progress": 1.0, "heartbeat": 1.7e9, "ended_at": 1.7e9}
     description = (services.settings.data_roots[0] / "set.yml").read_bytes()
 
@@ -148,7 +151,7 @@ def fill(services: Services, size: int) -> None:
     def weights(number: int) -> dict:
         folder = services.storage.weights(number)
         folder.path.mkdir(exist_ok=True)
-        folder.card.write_bytes(b"{}")
+        folder.card.write_bytes(b'{"config": {}}')
         folder.log.touch()
         run = services.storage.runs / process_id(number)
         (run / "outputs").mkdir(parents=True, exist_ok=True)

@@ -17,6 +17,14 @@ from app.runs.writer import create_run, request_stop, write_state
 
 LAST_LINE = "Finished 3/3 epochs - without an ONNX file"
 
+CONFIG = {
+    "type": "inference",
+    "description": "infer",
+    "weights_id": 1,
+    "project_id": 1,
+    "dataset": {"id": 1, "path": "/storage/datasets/1/dataset.yml", "folder": "/images"},
+}
+
 
 def blocks(config, writer, storage, settings):
     request_stop(writer.run)
@@ -38,7 +46,7 @@ def test_a_job_that_does_not_stop_is_ended_after_its_grace(tmp_path, monkeypatch
     monkeypatch.setenv("STOP_GRACE_SECONDS", "1")
     process_id = str(uuid.uuid4())
     run = StorageLayout(tmp_path).run(process_id)
-    create_run(run, {"type": "inference", "description": "infer"})
+    create_run(run, CONFIG)
     child = os.fork()
     if child == 0:
         run_job(process_id, work)
@@ -54,7 +62,7 @@ def test_a_job_a_part_of_which_was_killed_dies_as_that_did_and_is_not_closed(tmp
     monkeypatch.setenv("STORAGE_DIR", str(tmp_path))
     process_id = str(uuid.uuid4())
     run = StorageLayout(tmp_path).run(process_id)
-    create_run(run, {"type": "inference", "description": "infer"})
+    create_run(run, CONFIG)
     child = os.fork()
     if child == 0:
         run_job(process_id, loses_a_part)
@@ -80,7 +88,7 @@ def test_a_job_whose_place_another_has_taken_ends_and_changes_nothing(tmp_path, 
     monkeypatch.setenv("STORAGE_DIR", str(tmp_path))
     process_id = str(uuid.uuid4())
     run = StorageLayout(tmp_path).run(process_id)
-    create_run(run, {"type": "inference", "description": "infer"})
+    create_run(run, CONFIG)
     child = os.fork()
     if child == 0:
         run_job(process_id, work)
