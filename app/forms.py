@@ -44,11 +44,12 @@ def _check(form: Any) -> Check:
     if form is Any:
         return lambda value: None
     if form is None or (form in WORDS and form not in (list, dict)):
-        return _is_plain(form or NoneType)
+        return _is_plain((form or NoneType,))
     if form is datetime:
         return _is_time
     if origin in (Union, UnionType):
-        return _is_one_of(arguments)
+        is_plain = all(each in WORDS and each not in (list, dict) for each in arguments)
+        return _is_plain(arguments) if is_plain else _is_one_of(arguments)
     if origin is Literal:
         return _is_choice(arguments)
     if origin in (list, tuple):
@@ -63,9 +64,10 @@ def _check(form: Any) -> Check:
     raise TypeError(f"{form} is no form.")
 
 
-def _is_plain(kind: type) -> Check:
-    kinds, fault = ((int, float) if kind is float else (kind,)), ("", WORDS[kind])
-    return lambda value: None if type(value) in kinds else fault  # by isinstance, True is a number
+def _is_plain(kinds: tuple[type, ...]) -> Check:
+    fault = ("", " or ".join(WORDS[kind] for kind in kinds))
+    accepted = frozenset(kinds) | ({int} if float in kinds else frozenset())
+    return lambda value: None if type(value) in accepted else fault  # by isinstance, True is a number
 
 
 def _is_time(value: Any) -> Fault | None:
