@@ -23,7 +23,8 @@ READ_BYTES = 65536
 # A program that ends is started anew; one that fails by itself this often within this time cannot run.
 MOST_ENDINGS = 5
 ENDINGS_SECONDS = 60.0
-ENDED_BY_OTHERS = tuple(-number for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
+# With 0 end those that were asked to, by SIGTERM or by the SHUTDOWN of Redis.
+ENDED_BY_OTHERS = (0, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP)
 
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None  # loaded here: not between fork and exec
 
@@ -173,7 +174,7 @@ class Supervisor:
         """Start a program that ended, after what it left of itself."""
         name, now = running.program.name, time.monotonic()
         endings = [moment for moment in self._endings.get(name, []) if now - moment < ENDINGS_SECONDS]
-        self._endings[name] = endings + [now] * (running.process.returncode not in (0, *ENDED_BY_OTHERS))
+        self._endings[name] = endings + [now] * (running.process.returncode not in ENDED_BY_OTHERS)
         if len(self._endings[name]) >= MOST_ENDINGS:
             _give_up(running)
         self.log.say(f"{name} {_ending(running.process)}; it is started again")

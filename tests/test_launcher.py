@@ -197,6 +197,15 @@ def test_a_program_that_is_killed_while_the_others_still_start_is_started_again_
     read_until(process, "Ready")
 
 
+def test_a_program_that_is_asked_to_end_while_the_others_still_start_is_started_again(launch):
+    polite = """polite: sh -c 'trap "exit 0" TERM; echo up with pid $$; while :; do sleep 0.1; done'"""
+    process = launch(REDIS, "web: sleep 600", polite)
+    for _ in range(2):
+        pid = int(read_until(process, "up with pid")[-1].split()[-1])
+        os.kill(pid, signal.SIGTERM)
+        read_until(process, "polite ended with exit code 0; it is started again")
+
+
 def test_nothing_survives_a_killed_launcher(launch):
     process = launch(REDIS, WEB, f"sleeper: {SLEEPER}")
     read_until(process, "Ready")
