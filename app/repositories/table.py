@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import orjson
@@ -172,7 +173,10 @@ class Table:
         self._looked_at = now
         present = self.placement.present()
         self.last_part = max(self.last_part, *present, 1)
-        return {number for number in range(1, self.last_part + 1) if not self._is_known(number, present.get(number))}
+        # Of the parts that are missing, the first one is enough to tell: a file's name may hold any number.
+        first_missing = next(number for number in count(1) if number not in present)
+        there = {*present, *self._parts} | ({first_missing} if first_missing <= self.last_part else set())
+        return {number for number in there if not self._is_known(number, present.get(number))}
 
     def _content(self, number: int) -> Content:
         content = self._contents.get(number)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from app.repositories.placement import Placement
 from app.repositories.table import NOTES
 from app.upkeep.finding import Finding, leftover
 
+MOST_MISSING = 100  # that are told: the name of a file may hold any number
 LARGE_FIELDS = ("settings",)
 CORRECT = "Correct it, or put it back from a backup; the service never overwrites it."
 
@@ -41,7 +43,8 @@ def read_stored(database: Database, root: Path) -> tuple[Stored, list[Finding]]:
     for name, repository in database.tables().items():
         placement, records = repository.placement, stored.records.setdefault(name, {})
         found = placement.present()
-        for number in range(1, max(found, default=1) + 1):
+        missing = (number for number in range(1, max(found, default=1) + 1) if number not in found)
+        for number in sorted({*found, *islice(missing, MOST_MISSING)}):
             path = placement.path(number)
             try:
                 tables = parsed(path, read_text(path)[0], name, placement.ids(number))

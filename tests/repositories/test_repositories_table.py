@@ -253,3 +253,12 @@ def test_on_a_full_disk_a_change_is_refused_and_all_is_as_it_was(placement, firs
         "{'name': 'c', 'id': 2}",
     ]
     assert names_beside(first_file) == before
+
+
+def test_a_file_of_far_records_keeps_nobody_waiting(tmp_path):
+    placement = Placement(tmp_path, "projects", 1)
+    prepare(placement)
+    placement.path(10**15).write_text("{}")
+
+    with pytest.raises(StorageUnavailable, match=r"2-2\.json is gone"):
+        Repository(Table(placement), "project").load()

@@ -48,6 +48,11 @@ DAMAGES = {
     "report": (lambda s, d: s.report(1).write_text("{}"), "report.json has a fault: at problems", False),
     "rows": (lambda s, d: s.weights(1).metrics.write_text("{}\n"), "metrics.jsonl has a fault in line 1", False),
     "export": (lambda s, d: s.weights(1).export.write_text("{}"), "export.json has a fault: at digest", False),
+    "file of a far record": (
+        lambda s, d: (s.records / "projects" / "99999999999999901-100000000000000000.json").write_text("{}"),
+        "101-200.json is gone",
+        False,
+    ),
     "record file gone": (lambda s, d: (s.records / "weights" / "1-100.json").unlink(), "is gone", False),
     "strange file": (
         lambda s, d: (s.records / "projects" / "1-50.json").write_text("{}"),
