@@ -38,6 +38,8 @@ def check_same_task(first: Mapping, **others: Mapping) -> None:
 
 
 def _training_has_ended(services: Services, weights: Mapping) -> bool:
+    if weights["process_id"] is None:  # uploaded
+        return True
     try:
         return find_process(services, weights["process_id"]).state.is_final
     except NotFound:

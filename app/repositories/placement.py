@@ -2,10 +2,10 @@
 
 import os
 import re
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.files import unavailable
 from app.repositories.content import Stamp, stamp_in, stamp_of
 
 PART_NAME = re.compile(r"([1-9][0-9]*)-([1-9][0-9]*)\.json")
@@ -76,11 +76,15 @@ class Placement:
             stamp = stamp_of(self.single)
             return {1: stamp} if stamp else {}
         found = {}
-        with suppress(FileNotFoundError), os.scandir(self.parts) as entries:
-            for entry in entries:
-                number = self._number(entry.name)
-                if number:
-                    found[number] = stamp_in(entry.stat())
+        try:
+            with os.scandir(self.parts) as entries:
+                for entry in entries:
+                    if number := self._number(entry.name):
+                        found[number] = stamp_in(entry.stat())
+        except FileNotFoundError:  # reading what is needed will say so
+            pass
+        except OSError as error:
+            raise unavailable(Path(error.filename or self.parts), "read", error) from error
         return dict(sorted(found.items()))
 
     def _number(self, file_name: str) -> int | None:

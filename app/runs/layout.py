@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.files import unavailable
+
 PROCESS_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 PRETRAINED_SUFFIXES = (".pth", ".pt", ".onnx")
 
@@ -206,7 +208,14 @@ class StorageLayout:
         return RunFolder(self.runs / process_id)
 
     def create(self) -> None:
-        """Make the folders; those that exist are left alone."""
+        """Make the folders; those that exist are left alone.
+
+        Raises:
+            StorageUnavailable: naming the one that cannot be made.
+        """
         drafts = (self.dataset_drafts, self.weights_drafts)
         for folder in (self.records, self.runs, self.unfinished, self.going, *drafts):
-            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise unavailable(folder, "made", error) from error

@@ -3,9 +3,10 @@
 import json
 
 import pytest
-from api_sandbox import assert_error
+from api_sandbox import WEIGHTS, assert_error
 
 from app import create_app
+from app.errors import StorageUnavailable
 
 GONE = object()
 
@@ -147,3 +148,24 @@ def test_tokens_that_cannot_be_read_let_nobody_in(client, toolkit, settings):
             answer = app.get("/backend/projects", headers=headers)
             assert_error(answer, 503)
             assert "in token 1: at expires a time such as" in answer.json["message"]
+
+
+@pytest.mark.parametrize("name", ["db", "db/weights", "runs", "weights", "datasets/.drafts", "unfinished"])
+def test_a_file_in_the_place_of_a_folder_is_told_by_name(client, toolkit, settings, name):
+    path = toolkit.storage.root / name
+    path.rename(path.with_name("elsewhere"))
+    path.touch()
+
+    try:
+        answer = create_app(settings).test_client().get("/backend/weights?model_id=1")
+        told = answer.json["message"]
+        assert answer.status_code == 503
+    except StorageUnavailable as error:  # nothing can be served
+        told = error.message
+    assert str(path) in told
+
+
+def test_uploaded_weights_whose_folder_is_gone_are_a_conflict(client, toolkit, project, dataset):
+    toolkit.database.weights.add(WEIGHTS)
+    body = {"project_id": project["id"], "model_id": 1, "dataset_id": dataset["id"], "weights_id": 1}
+    assert_error(client.post("/backend/train", json=body), 409)
