@@ -91,10 +91,10 @@ def test_a_file_that_is_no_image_fails_the_training_with_its_name(client, data_r
 
 @pytest.fixture
 def little_memory(service):
-    """Let trainings have 400 MiB more than their worker: room for one large image, not for a batch of 15."""
+    """Let trainings have 512 MiB more than their worker: room for one large image, not for a batch of 15."""
     worker = programs(service, "worker.py training")[0]
     before = worker.rlimit(psutil.RLIMIT_AS)
-    worker.rlimit(psutil.RLIMIT_AS, (worker.memory_info().vms + 400 * 2**20, before[1]))
+    worker.rlimit(psutil.RLIMIT_AS, (worker.memory_info().vms + 512 * 2**20, before[1]))
     yield
     worker.rlimit(psutil.RLIMIT_AS, before)
 
