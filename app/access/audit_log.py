@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from app.repositories.locking import FileLock
 FILE_BYTES = 16 * 1024**2
 OLDER_FILES = 20
 LONGEST_TEXT = 300
+SECONDS_OF_A_LINE = 0.01  # that is being written
 
 
 class AuditLog:
@@ -55,6 +57,12 @@ class AuditLog:
 
 
 def _end_of_cut_line(descriptor: int) -> bytes:
-    """Return a line feed where the last line lacks its own: a disk that was full has cut it."""
+    """Return a line feed where the last line lacks its own: a disk that was full has cut it.
+
+    It may also be one that another process writes at this moment, and then grows.
+    """
     size = os.fstat(descriptor).st_size
-    return b"\n" if size and os.pread(descriptor, 1, size - 1) != b"\n" else b""
+    if not size or os.pread(descriptor, 1, size - 1) == b"\n":
+        return b""
+    time.sleep(SECONDS_OF_A_LINE)
+    return b"\n" if os.fstat(descriptor).st_size == size else b""

@@ -146,7 +146,8 @@ def test_a_worker_in_the_place_of_a_killed_one_removes_what_that_left(settings, 
     with served(environment) as get:
         left = storage.dataset(1000)
         left.mkdir()
-        (storage.going / "note").write_text('{"ids": {"datasets": [1000]}, "folders": ["datasets/1000"]}')
+        note = '{"ids": {"datasets": [1000]}, "folders": ["datasets/1000"], "is_new": false}'
+        (storage.going / "note").write_text(note)
         (worker, *_) = [found for child in children(os.getpid()) for found in children(child)]
         os.kill(worker, signal.SIGKILL)
 
