@@ -8,7 +8,7 @@ if __name__ == "__main__":
     worker_environment.ensure()  # before the imports below load what reads it
 
 from app.errors import ToolkitError
-from app.jobs.worker.workers import run_worker
+from app.jobs.worker.serving import run_worker
 from app.settings import Settings
 
 

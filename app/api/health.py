@@ -26,8 +26,8 @@ def get_health() -> tuple[dict, int]:
     """Tell how the service is.
 
     `ok`, and `degraded` when something needs a person but every request is answered, with 200; `failing` with 503. No
-    token is needed for the word alone. The answer takes a second at most, and a
-    tenth of one where it is asked for every few seconds, whatever hangs.
+    token is needed for the word alone. The answer takes a second at most, and a tenth of one where it is asked for
+    every few seconds, whatever hangs.
     """
     found = health(services())
     return (found if _is_told_all() else {"status": found["status"]}), 503 if found["status"] == FAILING else 200

@@ -9,7 +9,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from app.errors import ConfigurationError, QueueUnavailable
 from app.jobs.queue import JobQueue, connect
 from app.jobs.worker.redis_absence import is_news, wait_for_redis
-from app.jobs.worker.workers import run_worker
+from app.jobs.worker.serving import run_worker
 from app.runs.identity import make_identity
 from app.settings import Settings
 

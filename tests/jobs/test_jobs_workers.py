@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from app.jobs.redis_probe import RedisProbe
-from app.jobs.worker.workers import FORGOTTEN_SECONDS, _work, open_worker
+from app.jobs.worker.serving import _serve
+from app.jobs.worker.workers import FORGOTTEN_SECONDS, open_worker
 
 PROCESS_ID = "63ad58f4-cfaa-4edd-8600-e6c3f99bd87e"
 
@@ -91,4 +92,4 @@ def test_a_redis_that_hangs_while_a_worker_begins_is_waited_for(settings):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         hanging = replace(settings, redis_url=f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
 
-        assert _work(["inference"], hanging).endswith("Waiting for it")
+        assert _serve(["inference"], hanging).endswith("Waiting for it")

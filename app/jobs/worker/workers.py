@@ -1,6 +1,5 @@
 """RQ workers as this service wants them: frameworks imported before the fork, work-horses that never outlive a stop."""
 
-import logging
 import math
 import os
 import signal
@@ -9,46 +8,39 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
-from redis import exceptions as redis_exceptions
-from redis.exceptions import NoPermissionError, RedisError
-from rq import Queue, Worker
+from redis.exceptions import RedisError
+from rq import Queue
 from rq.exceptions import DeserializationError, StopRequested
 from rq.executions import Execution
 from rq.job import Job
-from rq.registry import FailedJobRegistry, FinishedJobRegistry, StartedJobRegistry
 from rq.serializers import JSONSerializer
-from rq.utils import now
-from rq.worker_registration import clean_worker_registry
 
 from app.errors import ConfigurationError, ToolkitError
 from app.jobs import same_storage
-from app.jobs.queue import FUNCTIONS, INFERENCE, QUEUE_NAMES, JobQueue, connect
-from app.jobs.redis_faults import redis_fault
+from app.jobs.queue import FUNCTIONS, INFERENCE, JobQueue, connect
 from app.jobs.redis_probe import PID_SPACE_FIELD
 from app.jobs.running_code import CODE_FIELD, running_code
 from app.jobs.worker.deaths import memory_kills
 from app.jobs.worker.kept_horse import KeptHorse
 from app.jobs.worker.overdue import OverdueStops
 from app.jobs.worker.recovery import Recovery
-from app.jobs.worker.redis_absence import is_news, wait_for_redis
+from app.jobs.worker.saying import say
 from app.jobs.worker.trusted_job import TrustedJob
+from app.jobs.worker.wary_worker import WaryWorker
 from app.pids import pid_space
 from app.runs.layout import StorageLayout
 from app.settings import Settings
 
-WAIT_AGAIN_SECONDS = 600.0
-SECONDS_BEFORE_ANOTHER_TRY = 1.0  # what ended a worker may well end the next one
 SWEEP_SECONDS = 3
 # RQ waits for a job for 15 seconds less than this, and then looks around.
 WORKER_TTL_SECONDS = 15 + SWEEP_SECONDS
-MOST_CLOCKS_DIFFER = 24 * 3600  # seconds; the service itself goes by no clock, but RQ notes times
 # Redis counts these from the last sign of life, so that no clocks of two machines are compared.
 FORGOTTEN_SECONDS = 30
 
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 
 
-class JobWorker(Worker):
+class JobWorker(WaryWorker):
     """A forking worker that tells its work-horse of a shutdown, so that the job can save and close its state.
 
     It says what it does in one line for each beginning and end; RQ's own account of its housekeeping is left out. While
@@ -72,9 +64,6 @@ class JobWorker(Worker):
         self._memory_kills: int | None = None
         self._kept_horse: KeptHorse | None = None
         self._horse_at_work: KeptHorse | None = None
-
-    def subscribe(self):
-        """Listen to no commands in Redis: whoever writes there could end the worker, and nobody of ours gives any."""
 
     def heartbeat(self, timeout=None, pipeline=None):
         """Say that the worker lives, and see whether all others do."""
@@ -103,7 +92,7 @@ class JobWorker(Worker):
         faults = self._recovery.sweep()
         for fault in faults:
             if fault not in self._told_faults:  # one that stays is told once, not every few seconds
-                _say(fault)
+                say(fault)
         self._told_faults = set(faults)
         self._swept_at = time.monotonic()
 
@@ -114,46 +103,6 @@ class JobWorker(Worker):
             os.kill(self.horse_pid, signal.SIGTERM)
         super().request_stop(signum, frame)
 
-    def dequeue_job_and_maintain_ttl(self, timeout, max_idle_time=None):
-        """Wait for a job; what somebody else has laid into the queue and nobody can read is dropped."""
-        while True:
-            try:
-                return super().dequeue_job_and_maintain_ttl(timeout, max_idle_time)
-            except Exception as error:
-                if not (isinstance(error, UnicodeDecodeError) or hasattr(error, "job_id")):
-                    raise
-                self._drop_unreadable(getattr(error, "job_id", None), error)
-
-    def _drop_unreadable(self, job_id: str | None, error: Exception) -> None:
-        for queue in self.queues if job_id else ():
-            self.connection.delete(self.job_class.key_for(job_id))
-            queue.intermediate_queue.remove(job_id)
-        fault = f"{str(job_id)[:100]!r} in Redis is no job that can be read ({type(error).__name__})"
-        _say(f"left out: {fault}; somebody else writes there")
-
-    def clean_registries(self):
-        """Tidy up as RQ does, but take no job for lost because another machine's clock is behind this one's."""
-        for queue in self.queues:
-            if queue.acquire_maintenance_lock():
-                FinishedJobRegistry(queue=queue, job_class=TrustedJob).cleanup()
-                FailedJobRegistry(queue=queue, job_class=TrustedJob).cleanup()
-                started = StartedJobRegistry(queue=queue, job_class=TrustedJob)
-                started.cleanup(time.time() - MOST_CLOCKS_DIFFER)
-                clean_worker_registry(queue)
-                queue.intermediate_queue.cleanup(self, queue)
-                queue.release_maintenance_lock()
-        self.last_cleaned_at = now()
-
-    def run_maintenance_tasks(self):
-        """Tidy up as RQ does, which is no reason to end for what somebody else has laid there."""
-        try:
-            super().run_maintenance_tasks()
-        except (redis_exceptions.ConnectionError, redis_exceptions.TimeoutError):
-            raise
-        except Exception as error:
-            self.last_cleaned_at = now()
-            _say(f"Redis holds what RQ cannot tidy up ({type(error).__name__}: {error}); somebody else writes there")
-
     def execute_job(self, job, queue):
         """Run a job in a work-horse, with a line before and after.
 
@@ -163,12 +112,12 @@ class JobWorker(Worker):
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         self._memory_kills = memory_kills()
         began = time.monotonic()
-        _say(f"begins: {job.description} [{job.id}]")
+        say(f"begins: {job.description} [{job.id}]")
         try:
             super().execute_job(job, queue)
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
-        _say(f"ended after {time.monotonic() - began:.1f} s: {job.description} [{job.id}]")
+        say(f"ended after {time.monotonic() - began:.1f} s: {job.description} [{job.id}]")
 
     def _make_sure_of_storage(self, job, queue):
         """Leave, and the job to others, where the storage folder is not that of the job, or cannot be used any more."""
@@ -233,11 +182,11 @@ class JobWorker(Worker):
         try:
             self._recovery.close_dead(job.id, ret_val, is_for_memory)
         except ToolkitError as error:  # a full disk: a later sweep tries again
-            _say(error.message)
+            say(error.message)
 
     def handle_exception(self, job, *exc_info):
         """Say the sentence of a failed job; its log has the traceback, and that is the place for it."""
-        _say(f"failed: {job.description} [{job.id}]: {exc_info[1]}")
+        say(f"failed: {job.description} [{job.id}]: {exc_info[1]}")
 
     def maintain_heartbeats(self, job, execution):
         """Tell Redis that the job lives; the job itself needs no Redis, and outlives one that is away.
@@ -249,61 +198,6 @@ class JobWorker(Worker):
             self.kill_horse(signal.SIGKILL)
         with suppress(RedisError, OSError):
             super().maintain_heartbeats(job, execution)
-
-
-def run_worker(names: Sequence[str], settings: Settings) -> None:
-    """Serve the queues until SIGTERM or SIGINT.
-
-    Raises:
-        ConfigurationError: for an unknown queue, a storage folder that is not that of the jobs, or when Redis does not
-            answer within half a minute.
-    """
-    unknown = [name for name in names if name not in QUEUE_NAMES]
-    if unknown or not names:
-        fault = f"There is no queue {unknown[0]!r}" if unknown else "No queue is named"
-        raise ConfigurationError(f"{fault}; name one or more of {', '.join(QUEUE_NAMES)}.")
-    connection = connect(settings.queue_url)
-    wait_for_redis(connection, settings.shown_queue_url)
-    logging.getLogger("rq.worker").addFilter(is_news)
-    try:
-        same_storage.check(connection, settings, wait_seconds=same_storage.WAIT_SECONDS)
-        _preload()
-        _say(f"listening on {', '.join(names)}")
-        with suppress(StopRequested):
-            while reason := _work(names, settings):
-                _say(reason)
-                wait_for_redis(connection, settings.shown_queue_url, WAIT_AGAIN_SECONDS)
-    except NoPermissionError as error:
-        raise ConfigurationError(redis_fault(error, f"Redis at {settings.shown_queue_url}")) from error
-    _say("stopped")
-
-
-def _work(names: Sequence[str], settings: Settings) -> str | None:
-    """Serve the queues until somebody asks to stop; return why it came to an end otherwise.
-
-    Raises:
-        NoPermissionError: when the user of Redis may not do what a worker does; waiting changes nothing.
-    """
-    worker = None
-    reason = "The worker begins anew after what is told above"
-    try:
-        worker = open_worker(names, settings)
-        worker.work(logging_level="WARNING")
-    except NoPermissionError:
-        raise
-    except (RedisError, OSError) as error:
-        reason = f"{redis_fault(error, f'Redis at {settings.shown_queue_url}')} Waiting for it"
-    finally:
-        if worker:
-            worker.dismiss_horse()
-    if worker is None:
-        return reason
-    if worker.refusal:
-        raise worker.refusal
-    if worker.is_asked_to_stop:
-        return None
-    time.sleep(SECONDS_BEFORE_ANOTHER_TRY)
-    return reason
 
 
 def open_worker(names: Sequence[str], settings: Settings) -> JobWorker:
@@ -330,20 +224,3 @@ def _is_inference(job: Job) -> bool:
     with suppress(DeserializationError):
         return job.func_name == FUNCTIONS[INFERENCE]
     return False
-
-
-def _say(text: str) -> None:
-    """Print a line, and no more than one: a job's description is what somebody wrote."""
-    print("".join(character if character.isprintable() else "?" for character in text), flush=True)
-
-
-def _preload() -> None:
-    """Import what every job imports, and run none of it.
-
-    A forked child inherits the modules and saves the seconds of importing; but a parent that has run one parallel
-    operation leaves its children a thread pool without threads, in which they hang for ever.
-    """
-    import app.engines.torch_engine.engine
-    import app.jobs.datasets.job
-    import app.jobs.inference.job
-    import app.jobs.training.job  # noqa: F401
