@@ -29,6 +29,8 @@ def test_to_listen_for_others_needs_a_token(tmp_path):
     for host in OPEN:
         with pytest.raises(ConfigurationError, match="dht token create NAME"):
             refuse_exposure(["127.0.0.1", host], tokens)
+    with pytest.raises(ConfigurationError, match="To listen on all addresses lets"):
+        refuse_exposure([""], tokens)  # as gunicorn has it of --bind :8000
 
     tokens.create("anna")
 

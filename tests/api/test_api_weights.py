@@ -78,6 +78,7 @@ def test_an_exported_file_is_sent_with_what_a_client_needs_to_resume(client, too
     client.put(f"/backend/weights/{weights['id']}", json={"name": "Das beste: für Łódź"})
     answer = client.get(address)
     assert answer.data == b"0123456789"
+    assert answer.cache_control.private and not answer.cache_control.public  # no proxy keeps it for others
     assert "filename*=UTF-8''Das-beste-f%C3%BCr-%C5%81%C3%B3d%C5%BA.onnx" in answer.headers["Content-Disposition"]
     head = client.head(address)
     assert head.status_code == 200 and head.headers["Content-Length"] == "10" and not head.data

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from app.errors import ConfigurationError
 from app.jobs.redis_probe import RedisProbe
-from app.jobs.worker.serving import _serve
+from app.jobs.worker.serving import _serve, run_worker
 from app.jobs.worker.workers import FORGOTTEN_SECONDS, open_worker
 
 PROCESS_ID = "63ad58f4-cfaa-4edd-8600-e6c3f99bd87e"
@@ -93,3 +94,9 @@ def test_a_redis_that_hangs_while_a_worker_begins_is_waited_for(settings):
         hanging = replace(settings, redis_url=f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
 
         assert _serve(["inference"], hanging).endswith("Waiting for it")
+
+
+@pytest.mark.parametrize(("names", "fault"), [([], "No queue is named"), (["trainin"], "There is no queue 'trainin'")])
+def test_a_worker_without_a_queue_of_ours_says_which_there_are(settings, names, fault):
+    with pytest.raises(ConfigurationError, match=f"^{fault}; name one or more of training, training-gpu, inference"):
+        run_worker(names, settings)
