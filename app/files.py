@@ -86,18 +86,23 @@ def read_json(path: Path) -> Any:
         StorageUnavailable: naming the file, if it cannot be read.
         StorageDamaged: naming the file and the fault, if it holds no JSON.
     """
-    return parse_json(path, _content(path))
+    return parse_json(path, read_content(path))
 
 
-def _content(path: Path, tries: int = 3) -> bytes:
-    """Return what is in a file. On NFS, one that another machine replaces just now is stale, and is opened anew."""
+def read_content(path: Path, tries: int = 3) -> bytes:
+    """Return what is in a file; one on NFS that another machine replaces just now is stale, and is opened anew.
+
+    Raises:
+        FileNotFoundError: the caller knows what an absent file means.
+        StorageUnavailable: naming the file, if it cannot be read.
+    """
     try:
         return path.read_bytes()
     except FileNotFoundError:
         raise
     except OSError as error:
         if error.errno == errno.ESTALE and tries > 1:
-            return _content(path, tries - 1)
+            return read_content(path, tries - 1)
         raise unavailable(path, "read", error) from error
 
 

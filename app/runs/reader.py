@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from app.files import damaged, parse_json, read_object, unavailable
+from app.files import damaged, parse_json, read_content, read_object, unavailable
 from app.forms import fault_in
 from app.runs.configs import RUNS, RunOfAnyKind
 from app.runs.layout import RunFolder, StorageLayout
@@ -33,12 +33,7 @@ def read_state(run: RunFolder) -> RunState:
         FileNotFoundError: it is being made, or was deleted.
         StorageUnavailable: naming the file, if it cannot be read; StorageDamaged, if it holds something else.
     """
-    try:
-        return state_in(run.state, run.state.read_bytes())
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise unavailable(run.state, "read", error) from error
+    return state_in(run.state, read_content(run.state))
 
 
 def state_in(path: Path, text: bytes) -> RunState:

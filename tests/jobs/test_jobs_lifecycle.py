@@ -7,6 +7,7 @@ import uuid
 from dataclasses import replace
 
 import pytest
+from run_configs import INFERENCE
 
 from app.errors import PartKilled
 from app.jobs.worker.lifecycle import run_job
@@ -16,14 +17,6 @@ from app.runs.state import FINISHED, STARTED, STOPPED
 from app.runs.writer import create_run, request_stop, write_state
 
 LAST_LINE = "Finished 3/3 epochs - without an ONNX file"
-
-CONFIG = {
-    "type": "inference",
-    "description": "infer",
-    "weights_id": 1,
-    "project_id": 1,
-    "dataset": {"id": 1, "path": "/storage/datasets/1/dataset.yml", "folder": "/images"},
-}
 
 
 def blocks(config, writer, storage, settings):
@@ -40,35 +33,39 @@ def loses_a_part(config, writer, storage, settings):
     raise PartKilled("One of the processes died.", signal.SIGSEGV)
 
 
-@pytest.mark.parametrize(("work", "state"), [(blocks, STOPPED), (blocks_when_all_is_done, FINISHED)])
-def test_a_job_that_does_not_stop_is_ended_after_its_grace(tmp_path, monkeypatch, work, state):
+@pytest.fixture
+def done(tmp_path, monkeypatch):
+    """Do work as the job of a new process, in a child; return its run folder and exit code, negative for a signal."""
     monkeypatch.setenv("STORAGE_DIR", str(tmp_path))
-    monkeypatch.setenv("STOP_GRACE_SECONDS", "1")
-    process_id = str(uuid.uuid4())
-    run = StorageLayout(tmp_path).run(process_id)
-    create_run(run, CONFIG)
-    child = os.fork()
-    if child == 0:
-        run_job(process_id, work)
-        os._exit(1)
 
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    def do(work):
+        process_id = str(uuid.uuid4())
+        run = StorageLayout(tmp_path).run(process_id)
+        create_run(run, INFERENCE)
+        child = os.fork()
+        if child == 0:
+            run_job(process_id, work)
+            os._exit(1)
+        return run, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+    return do
+
+
+@pytest.mark.parametrize(("work", "state"), [(blocks, STOPPED), (blocks_when_all_is_done, FINISHED)])
+def test_a_job_that_does_not_stop_is_ended_after_its_grace(done, monkeypatch, work, state):
+    monkeypatch.setenv("STOP_GRACE_SECONDS", "1")
+    run, code = done(work)
+
+    assert code == -signal.SIGKILL
     ended = read_state(run)
     assert ended.state == state
     assert ended.line == LAST_LINE if state == FINISHED else ended.line.startswith("Stopped by force")
 
 
-def test_a_job_a_part_of_which_was_killed_dies_as_that_did_and_is_not_closed(tmp_path, monkeypatch):
-    monkeypatch.setenv("STORAGE_DIR", str(tmp_path))
-    process_id = str(uuid.uuid4())
-    run = StorageLayout(tmp_path).run(process_id)
-    create_run(run, CONFIG)
-    child = os.fork()
-    if child == 0:
-        run_job(process_id, loses_a_part)
-        os._exit(1)
+def test_a_job_a_part_of_which_was_killed_dies_as_that_did_and_is_not_closed(done):
+    run, code = done(loses_a_part)
 
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGSEGV
+    assert code == -signal.SIGSEGV
     assert read_state(run).state == STARTED and "One of the processes died" in run.log.read_text()
 
 
@@ -84,17 +81,10 @@ def waits_while_another_goes_on(config, writer, storage, settings):
 
 
 @pytest.mark.parametrize("work", [goes_on_as_another, waits_while_another_goes_on])
-def test_a_job_whose_place_another_has_taken_ends_and_changes_nothing(tmp_path, monkeypatch, work):
-    monkeypatch.setenv("STORAGE_DIR", str(tmp_path))
-    process_id = str(uuid.uuid4())
-    run = StorageLayout(tmp_path).run(process_id)
-    create_run(run, CONFIG)
-    child = os.fork()
-    if child == 0:
-        run_job(process_id, work)
-        os._exit(1)
+def test_a_job_whose_place_another_has_taken_ends_and_changes_nothing(done, work):
+    run, code = done(work)
 
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert code == 0
     left = read_state(run)
     assert (left.state, left.line, left.interruptions) == (STARTED, "another", 1)
     assert "another one goes on" in run.log.read_text()

@@ -1,7 +1,10 @@
+import errno
 import json
 import threading
+from pathlib import Path
 
 import pytest
+from run_configs import INFERENCE as CONFIG
 
 from app.errors import StorageUnavailable
 from app.runs.layout import StorageLayout
@@ -10,13 +13,6 @@ from app.runs.state import FAILED, FINISHED, QUEUED, STARTED, STOPPED, STOPPING
 from app.runs.writer import RunWriter, append_row, create_run, request_stop, write_final_state
 
 PROCESS_ID = "63ad58f4-cfaa-4edd-8600-e6c3f99bd87e"
-CONFIG = {
-    "type": "inference",
-    "description": "infer",
-    "weights_id": 1,
-    "project_id": 1,
-    "dataset": {"id": 1, "path": "/storage/datasets/1/dataset.yml", "folder": "/images"},
-}
 
 
 @pytest.fixture
@@ -132,3 +128,17 @@ def test_a_folder_in_the_place_of_a_file_of_lines_is_named(run):
 
     with pytest.raises(StorageUnavailable, match="Is a directory"):
         read_lines(run)
+
+
+def test_a_state_that_another_machine_replaces_just_now_is_read_anew(run, monkeypatch):
+    read, stale = Path.read_bytes, [run.state]
+
+    def read_bytes(path):
+        if path in stale:  # as NFS answers once for a file that was replaced since it was looked up
+            stale.remove(path)
+            raise OSError(errno.ESTALE, "Stale file handle")
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+
+    assert read_state(run).state == QUEUED and not stale
