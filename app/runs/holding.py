@@ -5,7 +5,6 @@ import fcntl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,7 +17,6 @@ JOB_PATIENCE_SECONDS = 3.0
 SECONDS_BETWEEN_TRIES = 0.02
 NO_LOCKS_HERE = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 @contextmanager
@@ -53,19 +51,6 @@ def is_held(run: RunFolder) -> bool:
             return False
     except RunHeld:
         return True
-
-
-@cache
-def machine_id() -> str | None:
-    """Name this start of this machine, None where the system has no such name.
-
-    Locks of one running kernel are exact: a run that began here and is not held is dead. Of any other machine, or of
-    this one before it was started anew, silence has to tell.
-    """
-    try:
-        return BOOT_ID.read_text().strip()
-    except OSError:
-        return None
 
 
 def _opened(path: Path) -> BinaryIO:

@@ -25,7 +25,7 @@ class RunState:
         error: why it failed, one sentence.
         heartbeat: seconds since 1970 of the last sign of life.
         interruptions: how often its job died and it was queued again.
-        machine: where its job began last, see `app.runs.holding.machine_id`.
+        machine: where its job began last, see `app.pids.machine_id`.
     """
 
     state: str

@@ -13,7 +13,8 @@ import orjson
 
 from app.errors import StorageUnavailable
 from app.files import unavailable, write_json
-from app.runs.holding import JOB_PATIENCE_SECONDS, hold, machine_id
+from app.pids import machine_id
+from app.runs.holding import JOB_PATIENCE_SECONDS, hold
 from app.runs.layout import RunFolder
 from app.runs.reader import read_state
 from app.runs.state import FINISHED, QUEUED, STARTED, STOPPING, RunState

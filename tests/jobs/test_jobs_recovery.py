@@ -18,7 +18,7 @@ from app.jobs.queue import JobQueue
 from app.jobs.training.start import start_training
 from app.jobs.worker.deaths import reason_of_death
 from app.jobs.worker.recovery import Recovery
-from app.runs.holding import machine_id
+from app.pids import machine_id
 from app.runs.reader import read_config, read_state, unfinished_processes
 from app.runs.state import FAILED, FINISHED, QUEUED, STARTED, STOPPED, STOPPING, RunState
 from app.runs.writer import RunWriter, request_stop

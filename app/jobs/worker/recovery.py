@@ -11,7 +11,8 @@ from app.files import unavailable
 from app.jobs import queue
 from app.jobs.queue import JobQueue
 from app.jobs.worker.deaths import reason_of_death
-from app.runs.holding import hold, is_held, machine_id
+from app.pids import machine_id
+from app.runs.holding import hold, is_held
 from app.runs.layout import RunFolder, StorageLayout
 from app.runs.reader import read_config, read_state, unfinished_processes
 from app.runs.state import FAILED, QUEUED, STOPPED, RunState
