@@ -16,6 +16,14 @@ from app.embedded_redis import server_binary
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
+def pytest_make_parametrize_id(val):
+    """A short name for bytes that are no text. The two programs of `make test` collect the tests each for itself, and
+    gzip, say, writes the second in which it was called: named by its content, a test would be another one in each."""
+    if isinstance(val, bytes) and not val.isascii():
+        return f"{len(val)} bytes"
+    return None
+
+
 @pytest.fixture
 def redis_url(redis_server):
     """The address of a Redis server without jobs."""
