@@ -91,16 +91,16 @@ def test_a_file_that_is_no_image_fails_the_training_with_its_name(client, data_r
 
 @pytest.fixture
 def little_memory(service):
-    """Let trainings have 512 MiB more than their worker: room for one large image, not for a batch of 15."""
+    """Let trainings have 896 MiB more than their worker: twice what one image needs, half of what 15 need."""
     worker = programs(service, "worker.py training")[0]
     before = worker.rlimit(psutil.RLIMIT_AS)
-    worker.rlimit(psutil.RLIMIT_AS, (worker.memory_info().vms + 512 * 2**20, before[1]))
+    worker.rlimit(psutil.RLIMIT_AS, (worker.memory_info().vms + 896 * 2**20, before[1]))
     yield
     worker.rlimit(psutil.RLIMIT_AS, before)
 
 
 def large_batches(sides, project, **properties):
-    size = {"Input_height": 256, "Input_width": 256, "Batch_size": 15, "Epochs": 1}
+    size = {"Input_height": 384, "Input_width": 384, "Batch_size": 15, "Epochs": 1}
     return training(sides, project, RESNET18, **size, **properties)
 
 
