@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from gunicorn import util
 
 from app.access.exposure import refuse_exposure
-from app.api.metrics_folder import make_metrics_folder
-from app.api.refusals import write_refusal
+from app.api.middleware.metrics_folder import make_metrics_folder
+from app.api.server.refusals import write_refusal
 from app.errors import ConfigurationError, ToolkitError
 from app.jobs.initialisation import clear_up_after_killed
 from app.settings import Settings
@@ -20,7 +20,7 @@ _settings = Settings.from_environment()
 bind = f"[{_settings.host}]:{_settings.port}" if ":" in _settings.host else f"{_settings.host}:{_settings.port}"
 workers = _settings.web_workers
 threads = _settings.web_threads
-worker_class = "app.api.patient_worker.PatientWorker"  # gthread, with which slow clients keep no threads
+worker_class = "app.api.server.patient_worker.PatientWorker"  # gthread, with which slow clients keep no threads
 
 # Loaded once before the fork: workers share its memory, start at once, and one that is killed is back in no time.
 preload_app = True

@@ -1,64 +1,21 @@
-"""The REST API: its conventions are set here once, its resources are one module each."""
+"""The REST API: its conventions are set here once. Beside this file lies what all resources share."""
 
 from flask import Flask
 
 from app.access.audit_log import AuditLog
-from app.api import (
-    allowed_properties,
-    augmentations,
-    dataset_images,
-    dataset_reports,
-    datasets,
-    health,
-    inference,
-    models,
-    outputs,
-    process_events,
-    process_metrics,
-    processes,
-    projects,
-    properties,
-    session,
-    tasks,
-    training,
-    training_settings,
-    weights,
-)
-from app.api.audit import audit
-from app.api.body_limit import limit_bodies
 from app.api.errors import register_error_handlers
-from app.api.gate import guard
-from app.api.headers import allow_origins, harden, spell_reasons
 from app.api.json_provider import OrjsonProvider
-from app.api.limits import limit_clients
-from app.api.measurements import measure
+from app.api.middleware.audit import audit
+from app.api.middleware.body_limit import limit_bodies
+from app.api.middleware.gate import guard
+from app.api.middleware.headers import allow_origins, harden, spell_reasons
+from app.api.middleware.limits import limit_clients
+from app.api.middleware.measurements import measure
 from app.api.openapi import OPENAPI_CONFIG, Api
 from app.api.path_ids import IdConverter, IndexConverter, describe_id, describe_index
+from app.api.resources import RESOURCES
 from app.api.uploads import UploadRequest
 from app.jobs.services import Services
-
-# In the order in which a client meets them; the documentation page keeps it.
-RESOURCES = (
-    tasks,
-    models,
-    properties,
-    allowed_properties,
-    augmentations,
-    datasets,
-    dataset_reports,
-    dataset_images,
-    projects,
-    training,
-    inference,
-    processes,
-    process_events,
-    process_metrics,
-    outputs,
-    weights,
-    training_settings,
-    session,
-    health,
-)
 
 
 def register_api(app: Flask, services: Services) -> None:

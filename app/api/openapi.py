@@ -6,7 +6,7 @@ import flask_smorest
 from flask_smorest.pagination import PaginationMetadataSchema
 
 from app.api.errors import error_body
-from app.api.gate import NO_TOKEN
+from app.api.middleware.gate import NO_TOKEN
 from app.api.schemas.errors import ErrorSchema
 
 OPENAPI_CONFIG = {

@@ -14,7 +14,7 @@ import pytest
 from api_sandbox import ABSENT_PROCESS, ERROR_KEYS, ORIGIN, UNREACHABLE_REDIS, assert_error
 
 from app import create_app
-from app.api.refusals import write_refusal
+from app.api.server.refusals import write_refusal
 from app.launcher import free_port
 from app.settings import CLONE_FOLDER, Settings
 

@@ -3,13 +3,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from app.api.metrics_folder import make_metrics_folder
+from app.api.middleware.metrics_folder import make_metrics_folder
 from app.settings import CLONE_FOLDER
 
 SCRIPT = """
 import os, sys
 from pathlib import Path
-from app.api.metrics_folder import make_metrics_folder
+from app.api.middleware.metrics_folder import make_metrics_folder
 print(make_metrics_folder(Path(sys.argv[1])), flush=True)
 if os.fork() == 0:
     sys.exit()

@@ -13,7 +13,7 @@ from redis import Redis
 
 from app import create_app
 from app.access.tokens import stored_tokens
-from app.api import measurements
+from app.api.middleware import measurements
 from app.jobs import health, redis_probe
 from app.jobs.redis_probe import PID_SPACE_FIELD
 from app.jobs.running_code import CODE_FIELD, running_code

@@ -1,7 +1,7 @@
 """Start an inference, over a dataset or over one image."""
 
 from app.api.blueprint import Blueprint
-from app.api.outputs import with_mask_urls
+from app.api.resources.outputs import with_mask_urls
 from app.api.schemas.inference import (
     INFERENCE_REQUEST,
     INFERENCE_STARTED,

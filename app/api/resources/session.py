@@ -4,7 +4,7 @@ from flask import current_app, g, jsonify, request
 from flask.wrappers import Response
 
 from app.api.blueprint import Blueprint
-from app.api.gate import BAD_TOKEN, needs_token
+from app.api.middleware.gate import BAD_TOKEN, needs_token
 from app.api.schemas.session import SESSION, SessionSchema, SignInSchema
 from app.api.services import services
 from app.errors import NotAuthenticated

@@ -3,7 +3,7 @@
 from flask import Flask, Response, current_app, g, request
 
 from app.access.audit_log import AuditLog
-from app.api.gate import FORWARDED, READING
+from app.api.middleware.gate import FORWARDED, READING
 from app.errors import ToolkitError
 
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 from flask import g
 
 from app.api.blueprint import Blueprint
-from app.api.gate import needs_token
+from app.api.middleware.gate import needs_token
 from app.api.schemas.health import HEALTH, HealthSchema
 from app.api.services import services
 from app.errors import ToolkitError

@@ -13,7 +13,7 @@ from app.pids import is_running
 PREFIX = "dht-metrics-"
 # In memory: no number is worth the wait for a disk.
 MEMORY = Path("/dev/shm")
-KINDS = ("counter", "histogram")  # a file for each kind that app.api.measurements has
+KINDS = ("counter", "histogram")  # a file for each kind that app.api.middleware.measurements has
 NUMBERS_BYTES = 2**19  # more than all rules, methods and statuses need
 
 

@@ -4,7 +4,7 @@ from threading import Event, Thread
 
 import pytest
 
-from app.api.paced_socket import PacedSocket
+from app.api.server.paced_socket import PacedSocket
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, Flask, Response, current_app, g, request
 
 from app.api.errors import error_response
-from app.api.gate import READING
-from app.api.metrics_folder import take_room
+from app.api.middleware.gate import READING
+from app.api.middleware.metrics_folder import take_room
 from app.api.services import services
 from app.jobs.health import disk_room
 

@@ -13,8 +13,8 @@ from gunicorn import util  # type: ignore[import-untyped]
 from gunicorn.http.message import Request  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
 
-from app.api.paced_socket import PATIENCE_SECONDS, PacedSocket
-from app.api.request_ends import LARGEST_HEAD, wanted_bytes
+from app.api.server.paced_socket import PATIENCE_SECONDS, PacedSocket
+from app.api.server.request_ends import LARGEST_HEAD, wanted_bytes
 
 LEAVING_SECONDS = 2.0  # that a client has to take an answer and leave
 READ_BYTES = 65536

@@ -5,7 +5,7 @@ from api_sandbox import ORIGIN, assert_error
 
 from app import create_app
 from app.access.tokens import stored_tokens
-from app.api.gate import PUBLIC
+from app.api.middleware.gate import PUBLIC
 from app.errors import ConfigurationError
 from app.settings import Settings
 

@@ -6,7 +6,7 @@ import orjson
 from gunicorn.util import write_nonblock  # type: ignore[import-untyped]
 
 from app.api.errors import error_body
-from app.api.headers import HARDENING
+from app.api.middleware.headers import HARDENING
 
 
 def write_refusal(client: socket.socket, code: int, reason: str, message: str) -> None:

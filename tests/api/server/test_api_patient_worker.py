@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 from test_api_served import environment, served
 
-from app.api.patient_worker import TOO_MANY, PatientWorker
-from app.api.request_ends import LARGEST_BODY, LARGEST_HEAD, wanted_bytes
+from app.api.server.patient_worker import TOO_MANY, PatientWorker
+from app.api.server.request_ends import LARGEST_BODY, LARGEST_HEAD, wanted_bytes
 
 __all__ = ["environment"]
 

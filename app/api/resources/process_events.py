@@ -8,7 +8,7 @@ import orjson
 from flask import Response, current_app, request
 
 from app.api.blueprint import Blueprint
-from app.api.gate import still_admits
+from app.api.middleware.gate import still_admits
 from app.api.services import services
 from app.errors import ToolkitError
 from app.jobs.processes.events import Event, follow

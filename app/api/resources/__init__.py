@@ -1,0 +1,46 @@
+"""The resources of the API, one module each: thin views over what `app.jobs` and `app.repositories` do."""
+
+from app.api.resources import (
+    allowed_properties,
+    augmentations,
+    dataset_images,
+    dataset_reports,
+    datasets,
+    health,
+    inference,
+    models,
+    outputs,
+    process_events,
+    process_metrics,
+    processes,
+    projects,
+    properties,
+    session,
+    tasks,
+    training,
+    training_settings,
+    weights,
+)
+
+# In the order in which a client meets them; the documentation page keeps it.
+RESOURCES = (
+    tasks,
+    models,
+    properties,
+    allowed_properties,
+    augmentations,
+    datasets,
+    dataset_reports,
+    dataset_images,
+    projects,
+    training,
+    inference,
+    processes,
+    process_events,
+    process_metrics,
+    outputs,
+    weights,
+    training_settings,
+    session,
+    health,
+)
