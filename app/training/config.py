@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from app.augment import parser
-from app.errors import InvalidInput, StorageDamaged
+from app.errors import InvalidInput
 from app.files import damaged
 from app.forms import fault_in
 from app.zoo.architectures import ARCHITECTURES, SEGMENTATION, UPLOADED, architecture_of
@@ -106,6 +106,13 @@ def stored_config(path: Path, values: Any) -> TrainingConfig:
     return TrainingConfig.from_dict(values)
 
 
+def lacking_properties(properties: Sequence[Mapping]) -> list[str]:
+    """Return the keys of the properties that every training needs and that none of these records is of."""
+    known = {property_key(record["name"]) for record in properties}
+    needed = {field.name for field in fields(TrainingConfig) if field.default is MISSING}
+    return [key for key, rule in RULES.items() if rule.field in needed and key not in known]
+
+
 @dataclass(frozen=True)
 class ResolvedProperties:
     """The values of a training by field, and their texts by property id as `/trainingSettings` shows them."""
@@ -121,15 +128,13 @@ def resolve_properties(
 
     Args:
         requested: `{"name", "value"}` items; a value is text, a number, or a list of at most one of them.
-        properties: the records of every property.
+        properties: the records of every property; `lacking_properties` finds none of them gone.
         allowed: the allowed-property records of this model, those of the dataset before those of any dataset.
         architecture: key of the zoo's entry.
 
     Raises:
         InvalidInput: listing every unknown, repeated or unusable property by its name.
-        StorageDamaged: when there is no record of a property that every training needs.
     """
-    _check_complete(properties)
     sent, faults = _sent_values(requested, properties)
     values, texts = {}, {}
     for record in properties:
@@ -153,14 +158,6 @@ def resolve_properties(
         places = {name: found for fault in faults for name, found in fault.places.items()}
         raise InvalidInput(faults[0].message, errors, places)
     return ResolvedProperties(values, texts)
-
-
-def _check_complete(properties: Sequence[Mapping]) -> None:
-    known = {property_key(record["name"]) for record in properties}
-    needed = {field.name for field in fields(TrainingConfig) if field.default is MISSING}
-    lacking = [key for key, rule in RULES.items() if rule.field in needed and key not in known]
-    if lacking:
-        raise StorageDamaged(f"The property {lacking[0]!r} is gone from db/properties.json; restore a backup of it.")
 
 
 def _limits(record: Mapping, special: Sequence[Mapping]) -> Mapping:

@@ -114,6 +114,23 @@ def test_what_needs_an_edited_file_is_refused_by_its_name(
     assert client.post("/backend/train", json=train).status_code in (201, 503)
 
 
+def test_a_training_is_told_which_file_lacks_a_property(client, toolkit, project, weights):
+    path = toolkit.database.folder / "properties.json"
+    values = json.loads(path.read_text())
+    del values["properties"]["1"]
+    path.write_text(json.dumps(values))
+    client.post("/backend/stopProcess", json={"process_id": weights["process_id"]})
+
+    new = {"project_id": project["id"], "model_id": 1, "dataset_id": 1, "properties": []}
+    for request in (new, {"resume": weights["process_id"]}):
+        answer = client.post("/backend/train", json=request)
+        assert_error(answer, 503)
+        assert answer.json["message"] == (
+            f"The file {path} lacks the property 'learning rate', which every training needs; "
+            "correct it or restore a backup of it."
+        )
+
+
 @pytest.mark.parametrize("table", ["weights/1-100", "datasets/1-100", "projects/1-100", "models", "tasks"])
 @pytest.mark.parametrize("content", [None, b"", b"{", b"[]"])
 def test_the_service_starts_with_a_file_of_records_that_cannot_be_read(

@@ -1,11 +1,26 @@
-"""What a model, on one dataset, makes of the properties."""
+"""The properties, and what a model, on one dataset, makes of them."""
 
 from collections.abc import Mapping
 
+from app.files import damaged
 from app.repositories.database import Database
+from app.training.config import lacking_properties
 from app.zoo.properties import CHOICES, MULTI_LABEL_CHOICES, RULES, property_key
 
 WHY_MULTI_LABEL = "does not fit images that have any number of classes each"
+
+
+def all_properties(database: Database) -> list[dict]:
+    """Return the records of every property.
+
+    Raises:
+        StorageDamaged: naming their file, when it lacks one that every training needs.
+    """
+    records = database.properties.all()
+    if lacking := lacking_properties(records):
+        path = database.properties.placement.single
+        raise damaged(path, f"lacks the property {lacking[0]!r}, which every training needs")
+    return records
 
 
 def allowed_rows(

@@ -12,6 +12,7 @@ from app.jobs.processes.following import Process, find_process
 from app.jobs.processes.submission import show_in_project, submit
 from app.jobs.request_checks import check_engine
 from app.jobs.services import Services
+from app.jobs.training.allowed_values import all_properties
 from app.runs.configs import EpochRow
 from app.runs.reader import read_rows
 from app.runs.state import FINISHED
@@ -108,7 +109,7 @@ def _resumed_config(
 ) -> tuple[TrainingConfig, dict[str, str | None]]:
     """Return the config to go on with, and its property texts; every property that was sent is compared."""
     config = stored_config(process.run.config, process.config["training"])
-    properties = services.database.properties.all()
+    properties = all_properties(services.database)
     stored = [
         {
             "property_id": record["id"],

@@ -23,7 +23,7 @@ from app.jobs.request_checks import (
     usable_card,
 )
 from app.jobs.services import Services
-from app.jobs.training.allowed_values import allowed_rows
+from app.jobs.training.allowed_values import all_properties, allowed_rows
 from app.jobs.weights.detail import uploaded_origin
 from app.jobs.weights.download import onnx_file
 from app.jobs.weights.model_families import is_family
@@ -106,7 +106,7 @@ def _resolved(
     with fault_of("dataset_id"):
         description = opened_description(services, dataset)
         check_trainable(description, task)
-    properties = services.database.properties.all()
+    properties = all_properties(services.database)
     rows = allowed_rows(services.database, model["id"], dataset["id"], is_multi_label=description.is_multi_label)
     allowed = _own_sizes(trained, properties) + rows
     architecture = trained.architecture if trained else model["architecture"]
