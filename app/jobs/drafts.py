@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from app.files import unavailable
+from app.files import sync_folder, unavailable
 
 PREFIX = ".draft-"
 DAY_SECONDS = 24 * 3600
@@ -34,6 +34,16 @@ def draft_folder(drafts: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(draft, ignore_errors=True)
         os.close(lock)
+
+
+def give_place(draft: Path, folder: Path) -> None:
+    """Make a draft the folder of this name; when it returns, a power cut does not take the name away.
+
+    Raises:
+        OSError: if it cannot be done.
+    """
+    draft.rename(folder)
+    sync_folder(folder.parent)
 
 
 def remove_abandoned(drafts: Path) -> None:

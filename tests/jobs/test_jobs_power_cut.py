@@ -9,11 +9,15 @@ import pytest
 from forked import CONTEXT
 from test_jobs_registration import archive
 from test_jobs_submission import dataset, projects, properties, request_body
+from test_jobs_weights_export import CONFIG
 
 from app import files
-from app.jobs.datasets.registration import register_dataset
+from app.engines import get_engine
+from app.jobs.datasets.registration import UploadedFile, register_dataset
 from app.jobs.inference.start import start_inference
 from app.jobs.training.start import start_training
+from app.jobs.weights.model_families import add_family
+from app.jobs.weights.upload import upload_weights
 
 __all__ = ["dataset", "projects", "request_body"]
 
@@ -51,6 +55,21 @@ def on_disk(settings, tmp_path):
     return run
 
 
+@pytest.fixture
+def network(tmp_path):
+    """An ONNX file of a network that tells two classes of images apart."""
+    path = tmp_path / "net.onnx"
+    get_engine("torch").build(CONFIG).export_onnx(path, {})
+    return path
+
+
+def upload(services, path):
+    model = add_family(services, "Elsewhere", 1)
+    with path.open("rb") as stream:
+        request = {"name": "Net", "model_id": model["id"], "place": UploadedFile(path.name, stream)}
+        return upload_weights(services, request | {"classes": ["left", "right"]})
+
+
 def last(names, beginning):
     return max(index for index, name in enumerate(names) if name.startswith(beginning))
 
@@ -66,17 +85,57 @@ def test_rows_are_on_the_disk_before_what_tells_that_they_are_there(services, re
     assert last(names, "predictions.jsonl") < last(names, ".state.json.")
 
 
-def test_an_uploaded_dataset_is_on_the_disk_before_its_record(services, data_root, monkeypatch):
-    found = []
+@pytest.fixture
+def seen_at_waits(monkeypatch):
+    """Look at what is waited for, be it all on a draft's disk or the names in a folder, and return what was seen."""
 
-    class Library:
-        def syncfs(self, descriptor):
-            draft = Path(f"/proc/self/fd/{descriptor}").readlink()
-            found.append((len([*draft.rglob("*.png")]), services.database.datasets.find(name="Moles")))
-            return ctypes.CDLL(None).syncfs(descriptor)
+    def watch(folder, look):
+        seen, wait = [], os.fsync
 
-    monkeypatch.setattr(files, "_libc", Library())
-    register_dataset(services, "Set", 1, str(data_root / "set.yml"))
+        def wait_and_look(descriptor):
+            wait(descriptor)
+            if place_of(descriptor) == folder:
+                seen.append(look(folder))
+
+        class Library:
+            def syncfs(self, descriptor):
+                seen.append(look(place_of(descriptor)))
+                return ctypes.CDLL(None).syncfs(descriptor)
+
+        monkeypatch.setattr(os, "fsync", wait_and_look)
+        monkeypatch.setattr(files, "_libc", Library())
+        return seen
+
+    return watch
+
+
+def place_of(descriptor):
+    return Path(f"/proc/self/fd/{descriptor}").readlink()
+
+
+def names_in(folder):
+    return {path.name for path in folder.iterdir()}
+
+
+def test_an_uploaded_dataset_is_on_the_disk_before_its_record(services, data_root, seen_at_waits):
+    folder, datasets = services.storage.datasets, services.database.datasets
+    seen = seen_at_waits(folder, lambda place: (names_in(place), len([*place.rglob("*.png")]), datasets.all()))
+
+    first = register_dataset(services, "Set", 1, str(data_root / "set.yml"))
     register_dataset(services, "Moles", 1, archive(data_root))
 
-    assert found == [(6, [])]
+    assert seen == [
+        ({".drafts", "1"}, 0, []),
+        (names_in(folder / "2"), 6, [first]),
+        ({".drafts", "1", "2"}, 6, [first]),
+    ]
+
+
+def test_uploaded_weights_are_on_the_disk_before_their_record(services, network, seen_at_waits):
+    folder, weights = services.storage.all_weights, services.database.weights
+    seen = seen_at_waits(folder, lambda place: (names_in(place), weights.all()))
+
+    upload(services, network)
+
+    kept = {"best.pt", "weights.json", "graph.onnx", "model.onnx", "export.json", "log.txt"}
+    assert seen == [(kept, []), ({".drafts", "1"}, [])]

@@ -20,7 +20,7 @@ from app.errors import DatasetError, InvalidInput, NotFound, QueueUnavailable, S
 from app.files import sync_disk, unavailable, write_atomically
 from app.jobs.datasets.checking import start_check
 from app.jobs.datasets.sources import Source, Wanted, read_path, read_upload
-from app.jobs.drafts import draft_folder
+from app.jobs.drafts import draft_folder, give_place
 from app.jobs.removal.going import taken_back_unless_stored
 from app.jobs.services import Services
 
@@ -129,7 +129,7 @@ def store(services: Services, draft: Path, entry: Mapping, source: Source, descr
             if entry.get("version_of") is not None:
                 datasets.get(entry["version_of"])  # its files are this one's too: it must not be deleted meanwhile
             with taken_back_unless_stored(services, "datasets", dataset_id, final):
-                draft.rename(final)
+                give_place(draft, final)
                 record = datasets.add(_record(services, {**entry, "id": dataset_id}, folder, description))
     except OSError as error:
         raise unavailable(final, "written", error) from error

@@ -10,7 +10,7 @@ from app.engines.torch_engine.onnx_kinds import LONGEST_START, refuse_other_kind
 from app.errors import InvalidInput, TooLarge
 from app.files import sync_disk, unavailable
 from app.jobs.datasets.registration import UploadedFile
-from app.jobs.drafts import draft_folder
+from app.jobs.drafts import draft_folder, give_place
 from app.jobs.removal.going import taken_back_unless_stored
 from app.jobs.request_checks import fault_of, referenced
 from app.jobs.services import Services
@@ -116,7 +116,7 @@ def _store(services: Services, draft: Path, entry: Mapping) -> dict:
         with services.database.holding_references():
             referenced(services.database.models, entry, "model_id")
             with taken_back_unless_stored(services, "weights", weights_id, folder.path):
-                draft.rename(folder.path)
+                give_place(draft, folder.path)
                 return weights.add(record)
     except OSError as error:
         raise unavailable(folder.path, "written", error) from error
