@@ -5,8 +5,9 @@ import re
 LARGEST_LINE = 8190  # beyond it gunicorn refuses at once
 LARGEST_HEAD = 32 * 1024
 LARGEST_BODY = 256 * 1024  # of one that is waited for; the view that knows what to do with a larger one reads it
+MOST_DIGITS = 9  # of a body's length, for Python reads no number of thousands of digits
 END_OF_HEAD = b"\r\n\r\n"
-BODY_BYTES = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*\r\n", re.IGNORECASE)
+BODY_BYTES = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)[ \t]*\r\n", re.IGNORECASE)
 OPEN_END = re.compile(rb"\r\n(expect|transfer-encoding)[ \t]*:", re.IGNORECASE)
 
 
@@ -24,7 +25,7 @@ def wanted_bytes(received: bytes) -> int | None:
     if not end:
         return None
     found = BODY_BYTES.search(head + end)
-    body = int(found[1]) if found else 0
-    if body > LARGEST_BODY or OPEN_END.search(head):
+    digits = found[1] if found else b"0"
+    if len(digits) > MOST_DIGITS or int(digits) > LARGEST_BODY or OPEN_END.search(head):
         return 0
-    return len(received) - len(text) + len(head + end) + body
+    return len(received) - len(text) + len(head + end) + int(digits)

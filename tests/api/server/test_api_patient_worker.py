@@ -146,6 +146,8 @@ def test_what_can_be_no_request_is_refused_before_its_end(send, connect, request
         (HEAD_OF_BODY, len(HEAD_OF_BODY + BODY)),
         (HEAD_OF_BODY.lower(), len(HEAD_OF_BODY + BODY)),
         (LARGE_BODY, 0),
+        (POST + b"Content-Length: 1073741824\r\n\r\n", 0),
+        (POST + b"Content-Length: %s\r\n\r\n" % (b"9" * 5000), 0),
         (CHUNKED_BODY, 0),
         (POST + b"Expect: 100-continue\r\nContent-Length: 5\r\n\r\n", 0),
         (b"GET / HTTP/1.1\nHost: x", 0),
