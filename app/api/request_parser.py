@@ -10,6 +10,7 @@ import orjson
 from webargs.flaskparser import FlaskParser, is_json_request
 from werkzeug.exceptions import UnsupportedMediaType
 
+from app.api.body_limit import refuse_many_values
 from app.api.errors import faults_by_place
 from app.errors import InvalidInput, MalformedRequest
 
@@ -27,6 +28,8 @@ class RequestParser(FlaskParser):
         if req.mimetype == FORM_TYPES[0] and req.get_data().lstrip().startswith(b"{"):
             return read_object(req.get_data())  # `curl -d` says that JSON is a form, unless it is told otherwise
         if req.mimetype in FORM_TYPES:
+            if req.mimetype == FORM_TYPES[0]:  # of one in parts, Werkzeug counts them
+                refuse_many_values(req.get_data(), b"&")
             return _read_form(req)
         if is_json_request(req):
             return read_object(req.get_data())
@@ -61,6 +64,7 @@ def _read_form(req: flask.Request) -> dict[str, Any]:
 
 def read_object(content: bytes) -> dict[str, Any]:
     """Return the JSON object that a body holds."""
+    refuse_many_values(content)
     try:
         value = orjson.loads(content.removeprefix(codecs.BOM_UTF8))
     except json.JSONDecodeError as error:

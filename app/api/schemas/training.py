@@ -6,6 +6,7 @@ import marshmallow as ma
 import orjson
 from marshmallow import fields
 
+from app.api.body_limit import refuse_many_values
 from app.api.schemas.fields import EXAMPLE_PROCESS_ID, NAME_CHARACTERS, VALUE_CHARACTERS, Id, ProcessId, Text
 
 MOST_PROPERTIES = 100
@@ -73,6 +74,7 @@ class RequestedProperties(fields.List):
         return super().deserialize([] if value is None else value, *args, **kwargs)
 
     def _read(self, text: str) -> Any:
+        refuse_many_values(text.encode())
         try:
             return orjson.loads(text or "[]")
         except orjson.JSONDecodeError as error:

@@ -52,3 +52,18 @@ def test_a_client_lets_no_more_jobs_wait_than_the_limit_and_others_may(limited, 
     assert stop(hers, ben).status_code == 200  # who holds a token may do everything
     assert train(anna).status_code == 201
     assert_error(train(anna), 429)
+
+
+@pytest.mark.parametrize(
+    ("path", "content_type", "body"),
+    [
+        ("projects", "application/json", "{" + ",".join(f'"{number}":1' for number in range(20_000)) + "}"),
+        ("projects", "application/x-www-form-urlencoded", "&".join(f"{number}=1" for number in range(20_000))),
+        ("train", "application/x-www-form-urlencoded", f"properties=[{','.join(['{}'] * 20_000)}]"),
+    ],
+)
+def test_a_body_of_very_many_values_is_refused_before_they_are_read(client, path, content_type, body):
+    answer = client.post(f"/backend/{path}", data=body, content_type=content_type)
+
+    assert_error(answer, 413)
+    assert "10,000 values" in answer.json["message"] and len(answer.data) < 1000
