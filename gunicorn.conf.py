@@ -21,6 +21,7 @@ bind = f"[{_settings.host}]:{_settings.port}" if ":" in _settings.host else f"{_
 workers = _settings.web_workers
 threads = _settings.web_threads
 worker_class = "app.api.server.patient_worker.PatientWorker"  # gthread, with which slow clients keep no threads
+sendfile = False  # a thread would wait in it for as long as the client likes
 
 # Loaded once before the fork: workers share its memory, start at once, and one that is killed is back in no time.
 preload_app = True

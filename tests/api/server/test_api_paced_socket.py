@@ -61,3 +61,41 @@ def test_a_shorter_limit_of_the_socket_holds_and_stays(ends):
     with pytest.raises(TimeoutError):
         paced.recv(1)
     assert ends[0].gettimeout() == 0.05
+
+
+def test_what_a_client_does_not_take_at_once_is_kept(ends):
+    content = bytes(range(256)) * 16384
+    paced = PacedSocket(ends[0], patience=3600, most_unsent=len(content))
+
+    paced.sendall(content[:100])
+    paced.sendall(content[100:])
+
+    ends[0].close()
+    with ends[1].makefile("rb") as stream:
+        sent = stream.read()
+    assert 0 < len(sent) < len(content) and sent + paced.unsent == content
+
+
+def test_for_what_is_too_much_to_be_kept_the_client_is_waited_for(ends):
+    content = bytes(range(256)) * 16384
+    taken = bytearray()
+
+    def take():
+        while part := ends[1].recv(65536):
+            taken.extend(part)
+
+    client = Thread(target=take)
+    client.start()
+    paced = PacedSocket(ends[0], patience=3600, most_unsent=1000)
+    paced.sendall(content)
+    ends[0].shutdown(socket.SHUT_WR)
+    client.join()
+
+    assert len(paced.unsent) <= 1000 and taken + paced.unsent == content
+
+
+def test_a_client_that_takes_nothing_of_what_is_too_much_is_given_up(ends):
+    paced = PacedSocket(ends[0], patience=0.05, most_unsent=1000)
+    with pytest.raises(BrokenPipeError):
+        paced.sendall(bytes(4 * 1024**2))
+    assert not paced.unsent

@@ -1,5 +1,6 @@
 """Clients that send slowly, or not as others do, at a web server with one worker of two threads."""
 
+import resource
 import select
 import selectors
 import socket
@@ -10,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from test_api_served import environment, served
 
-from app.api.server.patient_worker import TOO_MANY, PatientWorker
+from app.api.server.patient_worker import MOST_TAKING, TOO_MANY, PatientWorker
 from app.api.server.request_ends import LARGEST_BODY, LARGEST_HEAD, wanted_bytes
 
 __all__ = ["environment"]
@@ -18,6 +19,7 @@ __all__ = ["environment"]
 GET = b"GET /backend/tasks HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 LAST_GET = GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
 POST = b"POST /backend/projects HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nConnection: close\r\n"
+SCRIPT = b"/static/swagger/swagger-ui-bundle.js"
 BODY = b'{"name": "slow", "task_id": 1}'
 LARGE_BODY = POST + b"Content-Length: %d\r\n\r\n" % (LARGEST_BODY + 1)
 CHUNKED_BODY = POST + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -43,6 +45,7 @@ def connect(send, environment):
 
 
 def answer(connection: socket.socket) -> bytes:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**20)
     with connection.makefile("rb") as stream:
         return stream.read()
 
@@ -95,6 +98,53 @@ def test_clients_that_do_not_leave_after_the_answer_keep_nobody_waiting(connect)
     connections = [connect(LAST_GET) for _ in range(60)]
 
     assert all(answer(connection).startswith(b"HTTP/1.1 200 OK") for connection in connections)
+
+
+@pytest.fixture
+def little_taking(connect, environment):
+    """Ask three times for the script of the documentation page, 1.7 MB, of which the system keeps one; take nothing."""
+    with ExitStack() as opened:
+
+        def ask() -> socket.socket:
+            connection = opened.enter_context(socket.socket())
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+            connection.settimeout(30)
+            connection.connect(("127.0.0.1", int(environment["PORT"])))
+            connection.sendall((GET + GET + LAST_GET).replace(b"/backend/tasks", SCRIPT))
+            return connection
+
+        yield ask
+
+
+def test_clients_that_take_their_answers_slowly_keep_nobody_waiting(connect, send, little_taking):
+    connections = [little_taking() for _ in range(8)]
+
+    found = answer(connect(LAST_GET))
+    assert found.startswith(b"HTTP/1.1 200 OK")
+
+    script = send(SCRIPT.decode()).data
+    assert [answer(connection).count(script) for connection in connections] == [3] * 8
+
+
+def test_of_too_many_slow_takers_the_first_give_way(connect, send, little_taking):
+    connections = [little_taking() for _ in range(MOST_TAKING + 3)]
+    answer(connect(LAST_GET))  # all are in the main loop now, but for one at most that the other thread answers
+
+    lengths = [len(answer(connection)) for connection in connections]
+    assert [length < max(lengths) for length in lengths].count(True) in (2, 3)
+
+
+def test_of_too_many_idle_connections_the_oldest_give_way(environment):
+    def few_files():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))
+
+    with served(environment | {"WEB_WORKERS": "1"}, preexec_fn=few_files), ExitStack() as opened:
+        address = ("127.0.0.1", int(environment["PORT"]))
+        connections = [opened.enter_context(socket.create_connection(address, 10)) for _ in range(100)]
+        connections[-1].sendall(LAST_GET)
+
+        assert answer(connections[-1]).startswith(b"HTTP/1.1 200 OK")  # idle ones are closed after 20 s alone
+        assert answer(connections[0]) == b""
 
 
 def test_what_comes_in_pieces_is_answered_as_what_comes_at_once(send, connect):
