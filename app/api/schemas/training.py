@@ -6,7 +6,7 @@ import marshmallow as ma
 import orjson
 from marshmallow import fields
 
-from app.api.body_limit import refuse_many_values
+from app.api.middleware.body_limit import refuse_many_values
 from app.api.schemas.fields import EXAMPLE_PROCESS_ID, NAME_CHARACTERS, VALUE_CHARACTERS, Id, ProcessId, Text
 
 MOST_PROPERTIES = 100
