@@ -11,7 +11,7 @@ from webargs.flaskparser import FlaskParser, is_json_request
 from werkzeug.exceptions import UnsupportedMediaType
 
 from app.api.errors import faults_by_place
-from app.api.middleware.body_limit import refuse_many_values
+from app.api.value_limit import refuse_many_values
 from app.errors import InvalidInput, MalformedRequest
 
 FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")

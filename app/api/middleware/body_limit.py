@@ -7,11 +7,10 @@ from typing import IO
 from flask import Flask, Response, request
 from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
 
-from app.errors import MalformedRequest, TooLarge
+from app.errors import MalformedRequest
 
 DRAINED_BYTES = 256 * 1024**2
 CHUNK_BYTES = 1024**2
-MOST_VALUES = 10_000
 # The endpoints that take files as large as `max_upload_bytes`.
 UPLOADS = {"datasets.create_dataset", "weights.upload_weights"}
 
@@ -49,18 +48,6 @@ def limit_bodies(app: Flask, max_body_bytes: int, max_upload_bytes: int) -> None
             response.headers["Connection"] = "close"
             response.call_on_close(partial(_drain, request.environ["wsgi.input"]))
         return response
-
-
-def refuse_many_values(content: bytes, separator: bytes = b",") -> None:
-    """Refuse a body, or a text in it, whose values would take 30 times its size in memory, and the answer twice.
-
-    The largest body that is of use is one value: an image.
-
-    Raises:
-        TooLarge: there are too many separators in it.
-    """
-    if content.count(separator) >= MOST_VALUES:
-        raise TooLarge(f"The body has more than {MOST_VALUES:,} values; /backend/docs shows what this operation takes.")
 
 
 def _drain(stream: IO[bytes]) -> None:

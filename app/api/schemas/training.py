@@ -6,8 +6,8 @@ import marshmallow as ma
 import orjson
 from marshmallow import fields
 
-from app.api.middleware.body_limit import refuse_many_values
 from app.api.schemas.fields import EXAMPLE_PROCESS_ID, NAME_CHARACTERS, VALUE_CHARACTERS, Id, ProcessId, Text
+from app.api.value_limit import refuse_many_values
 
 MOST_PROPERTIES = 100
 RESUMED_WITHOUT = ("project_id", "model_id", "dataset_id")
