@@ -186,7 +186,9 @@ class Settings:
         if len(os.fsencode(socket)) <= LONGEST_SOCKET_PATH:
             return socket
         name = sha256(os.fsencode(self.storage_dir)).hexdigest()[:16]
-        return Path(gettempdir()) / f"dht-{os.getuid()}-{name}" / "redis.sock"
+        private = Path(f"dht-{os.getuid()}-{name}", "redis.sock")
+        chosen = gettempdir() / private  # TMPDIR may be as long
+        return chosen if len(os.fsencode(chosen)) <= LONGEST_SOCKET_PATH else Path("/tmp") / private
 
     @property
     def uses_embedded_redis(self) -> bool:

@@ -1,3 +1,4 @@
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,9 @@ def test_the_queue_url_of_the_embedded_redis_names_its_socket_whatever_the_folde
     assert Settings(redis_url="redis://host:1/0").queue_url == "redis://host:1/0"
 
 
-def test_the_socket_path_stays_short_enough_for_the_kernel():
+@pytest.mark.parametrize("temporary", ["/tmp", "/var/tmp/" + "deep/" * 20])
+def test_the_socket_path_stays_short_enough_for_the_kernel(monkeypatch, temporary):
+    monkeypatch.setattr(tempfile, "tempdir", temporary)
     near = Settings(storage_dir=Path("/srv/storage"))
     far = Settings(storage_dir=Path("/srv") / ("deep/" * 40))
 
