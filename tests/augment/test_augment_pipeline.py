@@ -232,7 +232,7 @@ def is_affordable(augmentation):
     return is_narrow and sizes[0] * sizes[1] < 1e5 and (isinstance(factors, float) or np.prod(factors) < 100)
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error", "ignore::ResourceWarning")  # of files that other tests left to be closed
 @settings(deadline=None)
 @given(operations().filter(is_affordable), st.sampled_from([(9, 7, 3), (1, 5, 1)]), st.booleans())
 def test_whatever_the_language_accepts_runs_or_says_why_not(augmentation, shape, scale_mask):

@@ -92,7 +92,8 @@ def scale_to(image: np.ndarray, new_min: float, new_max: float) -> np.ndarray:
     if old_min == old_max:
         return saturated(np.full(image.shape, new_min), image.dtype)
     slope = (new_max - new_min) / (old_max - old_min)
-    return map_values(image, lambda values: values * slope + (new_max - slope * old_max))
+    with np.errstate(**_NO_WARNINGS):
+        return map_values(image, lambda values: values * slope + (new_max - slope * old_max))
 
 
 @image_operation("AugScaleFromTo")
@@ -108,7 +109,8 @@ def _scaled(values: np.ndarray, dtype: np.dtype, old_min: float, old_max: float,
     # In the type of the image, as ECVL has it: on uint8 a limit of 10.5 sets values to 10.
     low, high = saturated(np.array([old_min, old_max]), dtype).astype(np.float64)
     limited = np.where(values < old_min, low, np.where(values > old_max, high, values))
-    return limited * slope + (new_max - slope * old_max)
+    with np.errstate(**_NO_WARNINGS):
+        return limited * slope + (new_max - slope * old_max)
 
 
 # The tables of operations that draw nothing are the same for every image of a training.

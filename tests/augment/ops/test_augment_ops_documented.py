@@ -93,6 +93,14 @@ def test_scale_to_maps_an_image_of_one_value_to_the_minimum():
     assert (run("AugScaleTo new_min=20 new_max=90", np.full((3, 3, 1), 128, np.uint8)) == 20).all()
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("text", ["AugScaleTo", "AugScaleFromTo old_min=0 old_max=1e-9"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_a_range_beyond_all_numbers_warns_nobody(text, dtype):
+    scaled = run(f"{text} new_min=0 new_max=1e308", RAMP.astype(dtype))
+    assert (scaled.dtype, scaled.shape) == (dtype, RAMP.shape)
+
+
 def test_scale_from_to_limits_before_it_maps():
     scaled = run("AugScaleFromTo old_min=50 old_max=100 new_min=20 new_max=220", RAMP)
     assert scaled.ravel()[[0, 9, 10, 15, 20, 30]].tolist() == [20, 20, 20, 120, 220, 220]
