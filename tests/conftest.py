@@ -4,11 +4,11 @@ import os
 import socket
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
 from redis import Redis
+from waiting import wait_until
 
 from app.embedded_redis import server_binary
 
@@ -35,20 +35,16 @@ def redis_url(redis_server):
 @pytest.fixture(scope="session")
 def redis_server():
     """A Redis server for the session, on a socket with a short path."""
-    with tempfile.TemporaryDirectory(prefix="dht-") as folder:
+    short = min("/tmp", tempfile.gettempdir(), key=len)
+    with tempfile.TemporaryDirectory(prefix="dht-", dir=short) as folder:
         path = Path(folder) / "redis.sock"
         command = [server_binary(), "--port", "0", "--unixsocket", path, "--save", "", "--dir", folder]
         with subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL) as server:
-            _wait_for_socket(path)
+            wait_until(lambda: _listens(path))
             yield f"unix://{path}"
             server.terminate()
 
 
-def _wait_for_socket(path):
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        with socket.socket(socket.AF_UNIX) as connection:
-            if connection.connect_ex(str(path)) == 0:
-                return
-        time.sleep(0.02)
-    raise TimeoutError(f"Redis does not listen on {path}.")
+def _listens(path):
+    with socket.socket(socket.AF_UNIX) as connection:
+        return connection.connect_ex(str(path)) == 0

@@ -5,10 +5,10 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 
 import pytest
 from redis import Redis
+from waiting import PATIENCE_SECONDS, wait_until
 
 from app.embedded_redis import is_ready, run, server_binary
 from app.errors import ConfigurationError, StorageUnavailable
@@ -43,11 +43,8 @@ def start():
 
 
 def wait_until_ready(settings: Settings, process: subprocess.Popen) -> Redis:
-    deadline = time.monotonic() + 15
-    while not is_ready(settings):
-        assert process.poll() is None, process.stdout.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: is_ready(settings) or process.poll() is not None)
+    assert process.poll() is None, process.stdout.read()
     return Redis(unix_socket_path=str(settings.redis_socket))
 
 
@@ -78,7 +75,7 @@ def test_a_second_server_on_the_same_storage_is_refused_and_the_first_goes_on(tm
     client = wait_until_ready(settings, start(settings))
 
     second = start(settings)
-    output, _ = second.communicate(timeout=15)
+    output, _ = second.communicate(timeout=PATIENCE_SECONDS)
 
     assert second.returncode == 1
     assert output == f"Error: Another Redis server already serves {tmp_path}/redis.\n"

@@ -6,10 +6,11 @@ import signal
 import socket
 import subprocess
 import sys
-import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from waiting import wait_until
 
 from app.engines import why_not_installed
 from app.errors import ConfigurationError
@@ -18,7 +19,7 @@ from app.settings import CLONE_FOLDER, Settings
 
 STOP_SECONDS = 120  # where two cores do the work of eight, Redis alone has taken half a minute to end
 SLEEPER = "sh -c 'echo up; exec sleep 600'"
-POLITE = """sh -c 'trap "sleep 0.3; echo goodbye; exit" TERM; while :; do sleep 0.1; done'"""
+POLITE = """sh -c 'trap "sleep 0.3; echo goodbye; exit" TERM; echo polite; while :; do sleep 0.1; done'"""
 DEAF = """sh -c 'trap "" TERM; echo deaf; while :; do sleep 0.1; done'"""
 
 
@@ -64,55 +65,48 @@ REDIS = "redis: python -m app.cli redis"
 WEB = ""  # `launch` writes it: it serves an empty folder where the documentation page would be
 
 
-def read_until(process: subprocess.Popen, word: str) -> list[str]:
-    lines = []
+def read_until(process: subprocess.Popen, *words: str) -> list[str]:
+    """Return the lines up to that by which each of the words has come, in whatever order."""
+    lines, missing = [], set(words)
     for line in process.stdout:
         lines.append(line)
-        if word in line:
+        missing -= {word for word in missing if word in line}
+        if not missing:
             return lines
     raise AssertionError("".join(lines))
 
 
 def descendants(pid: int) -> list[int]:
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    children = read_of(pid, f"task/{pid}/children").split()
     return [found for child in map(int, children) for found in (child, *descendants(child))]
 
 
 def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+    return read_of(pid, "stat").rpartition(")")[2].split()[:1] not in ([], ["Z"])
 
 
 def command_of(pid: int) -> str:
-    return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    return read_of(pid, "cmdline").replace("\0", " ")
+
+
+def read_of(pid: int, file: str) -> str:
+    """Return what the system tells of a process; nothing of one that has just ended."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/{file}").read_text()
+    return ""
 
 
 def descendant(pid: int, words: str) -> int:
     """Wait for the descendant with these words in its command line, empty while it is replaced."""
-    deadline = time.monotonic() + 15
-    while time.monotonic() < deadline:
-        for found in descendants(pid):
-            if words in command_of(found):
-                return found
-        time.sleep(0.01)
-    raise AssertionError(f"no {words}")
+    return wait_until(lambda: next((found for found in descendants(pid) if words in command_of(found)), None))
 
 
 def wait_for_descendants(pid: int, count: int) -> list[int]:
-    deadline = time.monotonic() + 15
-    while len(pids := descendants(pid)) < count:
-        assert time.monotonic() < deadline, pids
-        time.sleep(0.01)
-    return pids
+    return wait_until(lambda: pids if len(pids := descendants(pid)) >= count else None)
 
 
-def wait_until_gone(pids: list[int], seconds: float = 15) -> None:
-    deadline = time.monotonic() + seconds
-    while remaining := [pid for pid in pids if is_alive(pid)]:
-        assert time.monotonic() < deadline, remaining
-        time.sleep(0.05)
+def wait_until_gone(pids: list[int]) -> None:
+    wait_until(lambda: not any(map(is_alive, pids)))
 
 
 def refusal(process: subprocess.Popen) -> str:
@@ -139,7 +133,7 @@ def test_an_engine_of_the_settings_that_is_not_installed_is_told(launch):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_stops_all_programs_with_exit_code_0_and_redis_last(launch, number):
     process = launch(REDIS, WEB, f"polite: {POLITE}")
-    read_until(process, "Ready")
+    read_until(process, "Ready", "| polite")
     pids = descendants(process.pid)
 
     process.send_signal(number)
@@ -169,7 +163,7 @@ def test_when_one_program_ends_again_and_again_the_others_are_stopped_and_it_is_
 
 def test_a_killed_program_is_started_again_without_what_it_left_and_the_others_go_on(launch):
     process = launch(REDIS, WEB, """parent: sh -c 'sleep 600 & echo up; wait'""")
-    read_until(process, "Ready")
+    read_until(process, "Ready", "parent | up")
     for _ in range(6):
         *others, parent, child = filter(is_alive, descendants(process.pid))
         os.kill(parent, signal.SIGKILL)
@@ -251,22 +245,19 @@ def test_what_a_program_left_and_has_ended_leaves_no_zombie(launch):
 
     os.kill(left, signal.SIGKILL)
 
-    deadline = time.monotonic() + 15
-    while Path(f"/proc/{left}").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: not Path(f"/proc/{left}").exists())
 
 
 def test_a_second_ctrl_c_kills_a_program_that_does_not_stop(launch):
     process = launch(REDIS, WEB, f"stubborn: {DEAF}", STOP_GRACE_SECONDS="600")
-    read_until(process, "Ready")
+    read_until(process, "Ready", "| deaf")
     pids = descendants(process.pid)
 
     process.send_signal(signal.SIGINT)
     wait_until_gone(pids[1:2])  # the web server stops when asked
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=10)
+    process.communicate(timeout=STOP_SECONDS)
 
     assert process.returncode == 0
     assert not any(map(is_alive, pids))
@@ -274,11 +265,11 @@ def test_a_second_ctrl_c_kills_a_program_that_does_not_stop(launch):
 
 def test_a_program_that_does_not_stop_is_killed_after_the_grace_time(launch):
     process = launch(REDIS, WEB, f"stubborn: {DEAF}")
-    read_until(process, "Ready")
+    read_until(process, "Ready", "| deaf")
     pids = descendants(process.pid)
 
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=20)
+    process.communicate(timeout=STOP_SECONDS)
 
     assert process.returncode == 0
     assert not any(map(is_alive, pids))
@@ -288,7 +279,7 @@ def test_the_service_stops_when_nobody_reads_its_lines_any_more(launch):
     process = launch(REDIS, WEB, 'chatty: python -c "import time\nwhile 1: print(1, flush=True); time.sleep(.1)"')
     process.stdout.close()
 
-    assert process.wait(30) == 0
+    assert process.wait(STOP_SECONDS) == 0
 
 
 def test_two_services_run_side_by_side(launch, folder):

@@ -7,11 +7,11 @@ import os
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 
 import pytest
 from api_sandbox import ABSENT_PROCESS, ERROR_KEYS, ORIGIN, UNREACHABLE_REDIS, assert_error
+from waiting import PATIENCE_SECONDS, wait_until
 
 from app import create_app
 from app.api.server.refusals import write_refusal
@@ -265,14 +265,16 @@ def address(settings, tmp_path):
     command = [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py", "wsgi:app"]
     with subprocess.Popen(command, cwd=CLONE_FOLDER, env=os.environ | variables, stderr=subprocess.DEVNULL) as server:
         place = ("127.0.0.1", int(variables["PORT"]))
-        deadline = time.monotonic() + 30
-        while True:
-            with contextlib.suppress(OSError), socket.create_connection(place):
-                break
-            assert time.monotonic() < deadline and server.poll() is None
-            time.sleep(0.05)
+        wait_until(lambda: listens(place) or server.poll() is not None)
+        assert server.poll() is None
         yield place
         server.terminate()
+
+
+def listens(place):
+    with contextlib.suppress(OSError), socket.create_connection(place):
+        return True
+    return False
 
 
 @pytest.mark.parametrize(
@@ -284,7 +286,7 @@ def address(settings, tmp_path):
     ],
 )
 def test_a_body_that_is_cut_off_or_malformed_is_refused_and_not_acted_on(address, request_bytes):
-    with socket.create_connection(address, timeout=30) as connection:
+    with socket.create_connection(address, PATIENCE_SECONDS) as connection:
         connection.sendall(
             b"POST /backend/projects HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" + request_bytes
         )

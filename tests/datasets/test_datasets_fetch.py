@@ -6,12 +6,12 @@ import socket
 import ssl
 import subprocess
 import threading
-import time
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote
 
 import pytest
+from waiting import PATIENCE_SECONDS
 
 from app.datasets.fetch import fetch, is_public
 from app.errors import InvalidInput, TooLarge
@@ -38,7 +38,7 @@ class Library(BaseHTTPRequestHandler):
 
     def send_drip(self, _):
         self.send_response(200)
-        self.send_header("Content-Length", "1000")
+        self.send_header("Content-Length", "100000")
         self.end_headers()
         while not self.server.is_stopping.wait(0.05):
             self.wfile.write(b"x")
@@ -102,7 +102,7 @@ def server():
 
 @pytest.fixture
 def get(server):
-    def get(path, limit_bytes=100_000, timeout_seconds=10.0, allowed_hosts=("127.0.0.1",), **more):
+    def get(path, limit_bytes=100_000, timeout_seconds=PATIENCE_SECONDS, allowed_hosts=("127.0.0.1",), **more):
         url = path if path.startswith("http") else f"http://127.0.0.1:{server.server_port}/{path}"
         limits = {"limit_bytes": limit_bytes, "timeout_seconds": timeout_seconds, "allowed_hosts": allowed_hosts}
         return fetch(url, **limits, **more)
@@ -117,18 +117,14 @@ def test_content_up_to_the_limit_is_returned(get):
 
 
 def test_endless_content_is_left(get):
-    started = time.monotonic()
     with pytest.raises(TooLarge):
         get("endless")
-    assert time.monotonic() - started < 5
 
 
 @pytest.mark.parametrize("path", ["drip", "openend", "headerdrip"])
 def test_slow_server_is_left_when_the_time_is_over(get, path):
-    started = time.monotonic()
     with pytest.raises(InvalidInput, match="took too long"):
-        get(path, timeout_seconds=0.5)
-    assert time.monotonic() - started < 5
+        get(path, timeout_seconds=0.5)  # and nothing else ends it
 
 
 def test_silent_server_is_left_when_the_time_is_over(get):
@@ -242,10 +238,10 @@ def test_host_may_be_allowed_for_one_port(get, server):
 
 
 def test_closed_port_is_told(get):
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
-    with pytest.raises(InvalidInput, match="the connection failed"):
-        get(f"http://127.0.0.1:{port}/")
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # so nobody else can take the port, and without listening nobody is let in
+        with pytest.raises(InvalidInput, match="the connection failed"):
+            get(f"http://127.0.0.1:{closed.getsockname()[1]}/")
 
 
 @pytest.fixture

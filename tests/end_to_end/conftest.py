@@ -17,12 +17,12 @@ import urllib3
 from PIL import Image
 from redis import Redis
 from redis.exceptions import RedisError
+from waiting import PATIENCE_SECONDS, wait_until
 
 from app.embedded_redis import server_binary
 
 CLONE = Path(__file__).resolve().parents[2]
 READY = re.compile(r"(http://[\w.]+:\d+)/backend/docs")
-DEADLINE_SECONDS = 120
 
 
 class Client:
@@ -36,7 +36,9 @@ class Client:
         """Return status and JSON (None without a body)."""
         if body is not None:
             options |= {"body": json.dumps(body), "headers": {"Content-Type": "application/json"}}
-        answer = self._http.request(method, f"{self.base}/backend{path}", retries=False, timeout=30, **options)
+        answer = self._http.request(
+            method, f"{self.base}/backend{path}", retries=False, timeout=PATIENCE_SECONDS, **options
+        )
         is_json = answer.headers.get("Content-Type", "").startswith("application/json")
         return answer.status, json.loads(answer.data) if is_json else answer.data or None
 
@@ -55,21 +57,12 @@ class Client:
 
     def wait(self, process_id: str, reached=lambda status: status["process_status"] != "running") -> dict:
         """Poll the status, as clients do, until it is as wanted."""
-        deadline = time.monotonic() + DEADLINE_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while not reached(status := self.status(process_id)):
             assert time.monotonic() < deadline, status
             assert status["process_status"] == "running", status
             time.sleep(0.05)
         return status
-
-
-def wait_until(condition, seconds: float = DEADLINE_SECONDS):
-    """Return the condition's first true value."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        time.sleep(0.05)
-    return value
 
 
 class Service:
@@ -105,7 +98,7 @@ class Service:
         """Press Ctrl-C and return the exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
-        return self.process.wait(60)
+        return self.process.wait(PATIENCE_SECONDS)
 
 
 class RedisProgram:
@@ -125,7 +118,7 @@ class RedisProgram:
 
     def stop(self) -> None:
         self._process.terminate()
-        self._process.wait(30)
+        self._process.wait(PATIENCE_SECONDS)
 
     def _answers(self) -> bool:
         with contextlib.suppress(RedisError), Redis.from_url(self.url) as connection:
@@ -135,7 +128,7 @@ class RedisProgram:
 
 @pytest.fixture(scope="module")
 def redis_program():
-    with tempfile.TemporaryDirectory(prefix="dht-") as folder:
+    with tempfile.TemporaryDirectory(prefix="dht-", dir=min("/tmp", tempfile.gettempdir(), key=len)) as folder:
         program = RedisProgram(Path(folder))
         program.start()
         yield program

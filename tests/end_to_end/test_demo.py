@@ -4,11 +4,13 @@ import re
 import subprocess
 import sys
 
+import pytest
 from conftest import CLONE
 
 RUN = "import sys; from pathlib import Path; from app.demo.story import run_demo; run_demo(Path(sys.argv[1]))"
 
 
+@pytest.mark.timeout(1200)  # a minute of work, for which a busy machine takes many
 def test_the_demo_trains_both_networks_and_shows_their_scores(tmp_path):
     folder = tmp_path / "demo"
 

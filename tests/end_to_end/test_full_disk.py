@@ -7,7 +7,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import Service, training, wait_until
+from conftest import Service, training
+from waiting import wait_until
 
 DISK_BYTES = 256 * 1024**2
 ROOM_FOR_A_STATE = 256 * 1024  # and not for the weights

@@ -13,8 +13,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from conftest import CLONE, Client, wait_until
+from conftest import CLONE, Client
 from urllib3.exceptions import HTTPError
+from waiting import PATIENCE_SECONDS, wait_until
 
 from app.embedded_redis import server_binary
 
@@ -78,7 +79,7 @@ def program(machine, *command, log, **environment):
             yield process
         finally:
             process.terminate()
-            process.wait(60)
+            process.wait(PATIENCE_SECONDS)
 
 
 def enter(machine):

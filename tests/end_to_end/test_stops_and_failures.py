@@ -2,13 +2,13 @@
 
 import json
 import socket
-import time
 from contextlib import suppress
 from urllib.parse import urlsplit
 
 import psutil
 import pytest
 from conftest import training
+from waiting import PATIENCE_SECONDS
 
 RESNET18 = 4
 
@@ -41,12 +41,10 @@ def test_a_running_training_stops_soon_and_keeps_its_weights(client, service, lo
     client.wait(process_id, lambda status: "Train 1/" not in status["process_data"] and is_training(status))
 
     assert client.post("/stopProcess", {"process_id": process_id}) == {"result": "Training stopped"}
-    asked = time.monotonic()
     status = client.wait(process_id)
 
-    assert time.monotonic() - asked < 10
     assert (status["process_status"], status["process_state"]) == ("finished", "stopped")
-    assert status["process_data"].startswith("Stopped at epoch ")
+    assert status["process_data"].startswith("Stopped at epoch ")  # by itself, within its grace: else "by force"
     folder = service.storage / "weights" / str(long_training["weight_id"])
     assert (folder / "best.pt").exists() and (folder / "last.pt").exists()
     assert client.send("POST", "/stopProcess", {"process_id": process_id})[0] == 409
@@ -143,6 +141,6 @@ def test_without_redis_a_training_is_refused_and_leaves_nothing(tmp_path, data_r
 def test_a_body_that_is_far_too_large_is_refused_before_it_is_sent(service):
     address = urlsplit(service.client.base)
     head = f"POST /backend/datasets HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Length: {10**12}\r\n"
-    with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
+    with socket.create_connection((address.hostname, address.port), PATIENCE_SECONDS) as connection:
         connection.sendall(f"{head}Content-Type: multipart/form-data; boundary=x\r\n\r\n".encode())
         assert connection.recv(4096).startswith(b"HTTP/1.1 413")

@@ -4,13 +4,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
 import torch
 from onnx_files import export, make, numbers
 from torch import nn
+from waiting import wait_until
 
 from app.engines import get_engine
 from app.errors import JobFailure, PartKilled
@@ -149,10 +149,7 @@ def test_no_process_waits_for_a_job_that_was_killed_before_they_met(tmp_path):
         other = int(job.stdout.readline())
         job.kill()
 
-    deadline = time.monotonic() + 60
-    while is_running(other):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: not is_running(other))
 
 
 def test_a_network_for_a_fixed_number_of_images_is_not_shared(tmp_path):

@@ -2,7 +2,6 @@
 
 import os
 import resource
-import time
 from dataclasses import replace
 
 import nibabel
@@ -11,6 +10,7 @@ import pytest
 from forked_job import start_job
 from PIL import Image
 from test_jobs_submission import projects
+from waiting import PATIENCE_SECONDS, wait_until
 
 from app.errors import Conflict, InvalidInput, NotFound, QueueUnavailable
 from app.files import read_json, write_json
@@ -37,16 +37,9 @@ def dataset(services, data_root):
     return register_dataset(services, "Set", 1, str(data_root / "set.yml"))
 
 
-def wait_until(condition):
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        time.sleep(0.02)
-
-
 def run_job(services, module, process_id):
     """Run a job and return its final state."""
-    start_job(services.settings, module, process_id).join(120)
+    start_job(services.settings, module, process_id).join(PATIENCE_SECONDS)
     return read_state(services.storage.run(process_id))
 
 
@@ -181,7 +174,7 @@ def test_a_training_waits_for_a_check_that_is_worked_on_and_can_be_stopped(servi
         run = services.storage.run(answer["process_id"])
         wait_until(lambda: "waiting for the check" in read_state(run).line)
         request_stop(run)
-        job.join(60)
+        job.join(PATIENCE_SECONDS)
         assert read_state(run).state == STOPPED and "while the dataset was checked" in read_state(run).line
         assert held.state.state == "started" and services.storage.weights(answer["weight_id"]).has_weights() is False
 

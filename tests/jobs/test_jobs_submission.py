@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 from redis import Redis
+from waiting import PATIENCE_SECONDS
 
 from app.engines import ENGINES, why_not_installed
 from app.errors import (
@@ -262,16 +263,21 @@ def test_what_an_accepted_inference_needs_is_not_deleted_under_it(services, weig
 
 
 def test_only_a_few_downloads_run_at_once(services):
-    with ThreadPoolExecutor(20) as executor, socket.create_server(("127.0.0.1", 0)) as silent:
+    patient = replace(services, settings=replace(services.settings, url_timeout_seconds=int(PATIENCE_SECONDS)))
+    most = services.settings.web_threads // 4
+    with socket.create_server(("127.0.0.1", 0)) as silent, ThreadPoolExecutor(most) as executor:
+        silent.settimeout(PATIENCE_SECONDS)
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/x.png"
-        slow = replace(services, settings=replace(services.settings, url_timeout_seconds=2))
-        futures = [executor.submit(slow.fetch, url, 1000) for _ in range(12)]
-        errors = [future.exception() for future in futures]
+        running = [executor.submit(patient.fetch, url, 1000) for _ in range(most)]
+        connections = [silent.accept()[0] for _ in running]  # each waits for its answer by now
+        with pytest.raises(Busy):
+            patient.fetch(url, 1000)
+        for connection in connections:
+            connection.close()
 
-    assert {type(error) for error in errors} == {Busy, InvalidInput}
-    assert sum(isinstance(error, InvalidInput) for error in errors) == services.settings.web_threads // 4
+    assert {type(future.exception()) for future in running} == {InvalidInput}
     with pytest.raises(InvalidInput):
-        slow.fetch(f"http://127.0.0.1:1/{'x'}", 1000)
+        patient.fetch("http://127.0.0.1:1/x", 1000)
 
 
 @pytest.fixture

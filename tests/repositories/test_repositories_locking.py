@@ -1,23 +1,15 @@
 import fcntl
 import os
 import threading
-import time
 from pathlib import Path
 
 import pytest
+from waiting import PATIENCE_SECONDS, wait_until
 
 from app.errors import StorageUnavailable
 from app.repositories.locking import FileLock
 
-PATIENCE_SECONDS = 20
 OPEN_FILES = Path("/proc/self/fd")
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
 
 
 def is_free(path) -> bool:
@@ -103,7 +95,7 @@ def test_who_waited_for_a_deleted_lock_file_locks_the_new_one(tmp_path):
     thread = threading.Thread(target=follow)
     with first.hold():
         thread.start()
-        wait_until(lambda: times_opened(path) == 2)
+        wait_until(lambda: times_opened(path) == 2, pause=0.002)
         path.unlink()
     try:
         assert has_lock.wait(PATIENCE_SECONDS)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from run_configs import INFERENCE as CONFIG
+from waiting import PATIENCE_SECONDS, wait_until
 
 from app.errors import StorageUnavailable
 from app.runs.layout import StorageLayout
@@ -81,19 +82,14 @@ def test_a_job_that_does_not_react_is_ended_after_its_grace(run):
     ended = threading.Event()
     with RunWriter(run, run.log, stop_grace_seconds=0.0, on_overdue_stop=ended.set):
         request_stop(run)
-        assert ended.wait(10)
+        assert ended.wait(PATIENCE_SECONDS)
 
 
 def test_the_heart_beats_while_the_job_is_busy(run, monkeypatch):
     monkeypatch.setattr("app.runs.writer.HEARTBEAT_SECONDS", 0.1)
     with RunWriter(run, run.log):
         first = read_state(run).heartbeat
-        waiting = threading.Event()
-        for _ in range(100):
-            if read_state(run).heartbeat > first:
-                break
-            waiting.wait(0.1)
-        assert read_state(run).heartbeat > first
+        wait_until(lambda: read_state(run).heartbeat > first)
 
 
 def test_rows_are_read_by_page_and_a_half_written_last_one_is_left_out(tmp_path):

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -170,7 +171,7 @@ description = Description("Large", "", ("a", "b"), (), samples, {"training": tup
 config = TrainingConfig(
     task="classification", architecture="lenet", classes=("a", "b"), channels=3, learning_rate=1e-3,
     loss="cross_entropy", metric="accuracy", epochs=1, batch_size=4, input_height=32, input_width=32,
-    optimizer="adam", weight_decay=0.0, seed=3,
+    optimizer="adam", weight_decay=0.0, seed=3, loader_workers=2,
 )
 reader = SampleReader(description, Path(sys.argv[1]), config, LocalCopies(Path(sys.argv[1]), Settings()), 10**7)
 list(Loader(reader, range(8), config, "training").batches(1))  # what is loaded once is loaded by now
@@ -185,7 +186,8 @@ def test_a_dataset_larger_than_the_memory_is_read(tmp_path):
     for index in range(2):
         Image.new("RGB", (512, 512), (index, 0, 0)).save(tmp_path / f"{index}.png")
     command = [sys.executable, "-c", LARGER_THAN_MEMORY, str(tmp_path)]  # 450 MiB of pixels, 256 MiB of memory
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    environment = os.environ | {"MALLOC_ARENA_MAX": "1"}  # else the C library reserves 64 MiB for every thread
+    found = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert found.stdout == "600\n", found.stderr
 
 

@@ -2,15 +2,18 @@
 
 import pytest
 from api_sandbox import UNREACHABLE_REDIS, assert_error
+from waiting import PATIENCE_SECONDS
 
 from app import create_app
 from app.access.tokens import stored_tokens
+from app.jobs import client_limits
 from app.settings import Settings
 
 
 @pytest.fixture
-def limited(settings):
-    """Applications of two web workers with these limits."""
+def limited(settings, monkeypatch):
+    """Applications of two web workers with these limits; a busy machine's Redis has time to answer, as here it must."""
+    monkeypatch.setattr(client_limits, "ANSWER_SECONDS", PATIENCE_SECONDS)
     return lambda **limits: [create_app(Settings(**vars(settings) | limits)).test_client() for _ in range(2)]
 
 
@@ -21,7 +24,7 @@ def test_too_many_requests_are_refused_for_a_while_over_all_workers_and_to_that_
     answers = [client.get("/backend/tasks", headers=anna) for _ in range(30) for client in (first, second)]
 
     refused = [answer for answer in answers if answer.status_code != 200]
-    assert len(answers) - len(refused) in (20, 40)  # 40 where a new minute began in between
+    assert 20 <= len(answers) - len(refused) <= 40  # more than 20 where a new minute began in between
     assert_error(refused[-1], 429)
     assert 1 <= int(refused[-1].headers["Retry-After"]) <= 60 and "RATE_LIMIT" in refused[-1].json["message"]
     assert second.get("/backend/tasks", headers=ben).status_code == 200

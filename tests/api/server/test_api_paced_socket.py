@@ -1,9 +1,11 @@
 import socket
 import time
+from contextlib import suppress
 from threading import Event, Thread
 
 import pytest
 
+from app.api.server import paced_socket
 from app.api.server.paced_socket import PacedSocket
 
 
@@ -38,13 +40,41 @@ def test_a_client_that_sends_hardly_anything_is_given_up(ends):
         client.join()
 
 
-def test_a_client_that_sends_enough_is_waited_for_longer_than_at_first(ends):
-    paced = PacedSocket(ends[0], patience=0.5, pace=10)
-    for _ in range(4):  # waits for 1.2 s, and earns 0.5 s again with each piece
-        timer = Thread(target=lambda: (time.sleep(0.3), ends[1].sendall(b"a" * 50)))
-        timer.start()
-        assert paced.recv(100) == b"a" * 50
-        timer.join()
+class SlowSocket:
+    """The end of a socket at which each piece comes after some seconds, by a clock of its own."""
+
+    def __init__(self, piece: bytes, seconds: float):
+        self.piece, self.seconds, self.now, self.timeout = piece, seconds, 0.0, None
+
+    def monotonic(self):
+        return self.now
+
+    def gettimeout(self):
+        return self.timeout
+
+    def settimeout(self, timeout):
+        self.timeout = timeout
+
+    def recv(self, size):
+        self.now += min(self.seconds, self.timeout)
+        if self.timeout < self.seconds:
+            raise TimeoutError
+        return self.piece
+
+
+@pytest.mark.parametrize(
+    ("piece", "pieces"), [(b"a" * 50, 100), (b"a" * 5, 2), (b"a", 1)], ids=["enough", "too little", "hardly anything"]
+)
+def test_a_client_is_waited_for_longer_the_more_it_sends(monkeypatch, piece, pieces):
+    slow = SlowSocket(piece, seconds=12)
+    monkeypatch.setattr(paced_socket, "time", slow)
+    paced = PacedSocket(slow, patience=20, pace=1)  # of which each piece costs 12 and earns as many as it has bytes
+    received = 0
+    with suppress(TimeoutError):
+        while received < 100:
+            assert paced.recv(100) == piece
+            received += 1
+    assert received == pieces
 
 
 def test_the_time_in_which_the_service_works_does_not_count(ends):

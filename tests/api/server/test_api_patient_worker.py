@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 from test_api_served import environment, served
+from waiting import PATIENCE_SECONDS
 
 from app.api.server.patient_worker import MOST_TAKING, TOO_MANY, PatientWorker
 from app.api.server.request_ends import LARGEST_BODY, LARGEST_HEAD, wanted_bytes
@@ -37,7 +38,8 @@ def connect(send, environment):
     with ExitStack() as opened:
 
         def connect(content: bytes) -> socket.socket:
-            connection = opened.enter_context(socket.create_connection(("127.0.0.1", int(environment["PORT"])), 30))
+            address = ("127.0.0.1", int(environment["PORT"]))
+            connection = opened.enter_context(socket.create_connection(address, PATIENCE_SECONDS))
             connection.sendall(content)
             return connection
 

@@ -6,13 +6,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
 import pytest
 import urllib3
+from waiting import PATIENCE_SECONDS, wait_until
 
 from app.access.tokens import stored_tokens
 from app.launcher import free_port
@@ -53,10 +53,8 @@ def served(environment, **options):
             return http.request("GET", address, headers=headers | {"Connection": "close"}, retries=False)
 
         try:
-            deadline = time.monotonic() + 60
-            while not answers(send):
-                assert time.monotonic() < deadline and server.poll() is None
-                time.sleep(0.05)
+            wait_until(lambda: answers(send) or server.poll() is not None)
+            assert server.poll() is None
             yield send
         finally:
             server.terminate()
@@ -131,7 +129,7 @@ def test_clients_that_only_connect_use_up_no_files_of_the_web_workers(environmen
     with said.open("wb") as stderr, served(environment, stderr=stderr, preexec_fn=limit) as get:
         with ExitStack() as connections:
             for _ in range(200):
-                connections.enter_context(socket.create_connection(address, timeout=5))
+                connections.enter_context(socket.create_connection(address, PATIENCE_SECONDS))
         assert get("/backend/tasks").status == 200
 
     assert said.read_text() == ""
@@ -151,17 +149,14 @@ def test_a_worker_in_the_place_of_a_killed_one_removes_what_that_left(settings, 
         (worker, *_) = [found for child in children(os.getpid()) for found in children(child)]
         os.kill(worker, signal.SIGKILL)
 
-        deadline = time.monotonic() + 30
-        while left.exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_until(lambda: not left.exists())
         assert get("/backend/tasks").status == 200
 
 
 @pytest.mark.parametrize(("options", "host"), [(["--bind", "0.0.0.0:0"], ""), ([], "0.0.0.0")])
 def test_gunicorn_too_refuses_to_let_others_in_without_a_token(environment, options, host):
     with gunicorn(environment | {"HOST": host}, *options, stderr=subprocess.PIPE, text=True) as server:
-        _, said = server.communicate(timeout=60)
+        _, said = server.communicate(timeout=PATIENCE_SECONDS)
 
     assert server.returncode == 1
     assert said.startswith("To listen on 0.0.0.0 lets other machines in") and len(said.splitlines()) == 1
