@@ -6,7 +6,7 @@ import orjson
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from app.datasets.report_table import show_problems, show_report
+from app.datasets.report.table import show_problems, show_report
 from app.errors import DatasetError
 from app.jobs.datasets.file_check import check_file
 from app.settings import Settings

@@ -28,7 +28,8 @@ from sklearn.svm import SVC
 from training import upload, upload_folder
 
 from app.datasets.description import Description, Sample
-from app.datasets.yaml_format import read_file, write
+from app.datasets.yaml_format.reading import read_file
+from app.datasets.yaml_format.writing import write
 from app.demo.client import Client
 from app.demo.service import running_service
 from app.settings import CLONE_FOLDER

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from app.datasets.description import Description, Sample
-from app.datasets.yaml_format import write
+from app.datasets.yaml_format.writing import write
 from app.errors import ToolkitError
 
 SEED = 2020

@@ -7,7 +7,7 @@ from threading import BoundedSemaphore
 from typing import BinaryIO
 
 from app.access.tokens import Tokens
-from app.datasets.fetch import fetch, fetch_into
+from app.datasets.sources.fetch import fetch, fetch_into
 from app.errors import Busy
 from app.jobs.client_limits import ClientLimits
 from app.jobs.queue import JobQueue

@@ -4,8 +4,8 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
-from app.datasets.fetch import fetch
 from app.datasets.places import split_text
+from app.datasets.sources.fetch import fetch
 from app.errors import InvalidInput, JobFailure
 from app.files import write_atomically
 from app.settings import Settings

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from app.datasets.places import base_of
-from app.datasets.report_form import Report
+from app.datasets.report.form import Report
 from app.errors import ToolkitError
 from app.files import read_object
 from app.jobs.datasets.opened import open_dataset

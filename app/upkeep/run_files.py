@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from app.datasets.report_form import Report
+from app.datasets.report.form import Report
 from app.errors import StorageUnavailable
 from app.files import TEMPORARY_SUFFIX, read_object
 from app.runs.configs import Numbers, Prediction

@@ -9,7 +9,7 @@ import zipfile
 
 import pytest
 
-from app.datasets.archives import GZIP, TAR, ZIP, Limits, extract, kind_of
+from app.datasets.sources.archives import GZIP, TAR, ZIP, Limits, extract, kind_of
 from app.errors import InvalidInput, StorageUnavailable, TooLarge
 
 LIMITS = Limits(most_bytes=64 * 1024**2, most_files=1000, most_ratio=100)

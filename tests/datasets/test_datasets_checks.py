@@ -4,7 +4,7 @@ import pytest
 
 from app.datasets.checks import check_for_task, check_has_split, check_trainable
 from app.datasets.description import Description, Sample
-from app.datasets.yaml_format import read
+from app.datasets.yaml_format.reading import read
 from app.errors import DatasetError
 
 

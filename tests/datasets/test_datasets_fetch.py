@@ -13,7 +13,7 @@ from urllib.parse import unquote
 import pytest
 from waiting import PATIENCE_SECONDS
 
-from app.datasets.fetch import fetch, is_public
+from app.datasets.sources.fetch import fetch, is_public
 from app.errors import InvalidInput, TooLarge
 
 

@@ -7,13 +7,14 @@ import nibabel
 import numpy as np
 import pytest
 
-from app.datasets import folders
-from app.datasets.folders import find_base, find_description
 from app.datasets.formats.nifti_header import volume_shape
 from app.datasets.images import read_image
-from app.datasets.layouts import describe
 from app.datasets.probe import probe
-from app.datasets.yaml_format import read, write
+from app.datasets.sources import folders
+from app.datasets.sources.folders import find_base, find_description
+from app.datasets.sources.layouts import describe
+from app.datasets.yaml_format.reading import read
+from app.datasets.yaml_format.writing import write
 from app.errors import InvalidInput, TooLarge
 
 

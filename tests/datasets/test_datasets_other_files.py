@@ -5,7 +5,7 @@ import io
 import pytest
 from PIL import Image
 
-from app.datasets.other_files import refuse_other_kinds
+from app.datasets.yaml_format.other_files import refuse_other_kinds
 from app.errors import InvalidInput
 
 

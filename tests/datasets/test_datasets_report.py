@@ -7,9 +7,9 @@ from PIL import Image
 from app.augment.parser import parse
 from app.augment.pipeline import Pipeline
 from app.datasets.images import read_image
-from app.datasets.report import DatasetReport, reads_masks
-from app.datasets.report_sample import SampleGauge
-from app.datasets.yaml_format import read_file
+from app.datasets.report.report import DatasetReport, reads_masks
+from app.datasets.report.sample import SampleGauge
+from app.datasets.yaml_format.reading import read_file
 from app.errors import InvalidInput
 
 LIMIT = 10**6

@@ -6,10 +6,9 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from app.datasets import report_lookalikes
 from app.datasets.description import Description, Sample
-from app.datasets.report import DatasetReport
-from app.datasets.report_sample import SampleGauge
+from app.datasets.report.report import DatasetReport
+from app.datasets.report.sample import SampleGauge
 
 
 @pytest.fixture
@@ -81,6 +80,6 @@ def test_handwritten_digits_are_not_copies_of_each_other(tmp_path):
 
 def test_only_so_many_images_are_compared(photos, monkeypatch):
     copy = saved_anew(photos, "jpg")
-    monkeypatch.setattr(report_lookalikes, "MOST_COMPARED", 3)
+    monkeypatch.setattr("app.datasets.report.lookalikes.MOST_COMPARED", 3)
     assert not lookalikes(photos, training=["0.png", "1.png", "2.png"], test=[copy])
     assert lookalikes(photos, training=["0.png", "1.png"], test=[copy])

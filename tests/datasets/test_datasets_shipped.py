@@ -8,7 +8,7 @@ from PIL import Image
 from app.datasets.checks import check_for_task, check_trainable
 from app.datasets.images import read_image
 from app.datasets.shipped import main, make_digits, make_nuclei, make_once
-from app.datasets.yaml_format import read_file
+from app.datasets.yaml_format.reading import read_file
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,8 @@ from app.datasets.description import Sample
 from app.datasets.images import read_image, read_mask_values
 from app.datasets.places import resolve
 from app.datasets.volumes import with_slices
-from app.datasets.yaml_format import read, write
+from app.datasets.yaml_format.reading import read
+from app.datasets.yaml_format.writing import write
 from app.errors import DatasetError, TooLarge
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from app.datasets.description import Sample
-from app.datasets.yaml_format import read, read_file, write
+from app.datasets.yaml_format.reading import read, read_file
+from app.datasets.yaml_format.writing import write
 from app.errors import DatasetError
 
 FOLDER = Path(__file__).parent.parent / "data" / "datasets" / "ecvl"

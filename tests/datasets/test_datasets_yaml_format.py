@@ -9,7 +9,8 @@ from hypothesis import strategies as some
 from app.datasets.description import Description, Sample
 from app.datasets.places import OTHER_SCHEME
 from app.datasets.problems import MOST_PROBLEMS
-from app.datasets.yaml_format import read, read_file, write
+from app.datasets.yaml_format.reading import read, read_file
+from app.datasets.yaml_format.writing import write
 from app.errors import DatasetError, InvalidInput, TooLarge
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from app.datasets import yaml_nodes
-from app.datasets.yaml_format import read
-from app.datasets.yaml_nodes import compose
+from app.datasets.yaml_format import nodes
+from app.datasets.yaml_format.nodes import compose
+from app.datasets.yaml_format.reading import read
 from app.errors import DatasetError
 
 ECVL_FILES = Path(__file__).parent.parent / "data" / "datasets" / "ecvl"
@@ -40,7 +40,7 @@ def loader(request, monkeypatch):
     if request.param == "LibYAML" and not yaml.__with_libyaml__:
         pytest.skip("PyYAML was built without LibYAML")
     chosen = yaml.CSafeLoader if request.param == "LibYAML" else yaml.SafeLoader
-    monkeypatch.setattr(yaml_nodes, "_EVENT_LOADER", chosen)
+    monkeypatch.setattr(nodes, "_EVENT_LOADER", chosen)
 
 
 @pytest.mark.usefixtures("loader")
@@ -96,7 +96,7 @@ def outcome(content):
 @pytest.mark.parametrize("path", sorted(ECVL_FILES.glob("*.yml")), ids=lambda path: path.stem)
 def test_without_libyaml_the_same_is_read(path, monkeypatch):
     expected = outcome(path.read_bytes())
-    monkeypatch.setattr(yaml_nodes, "_EVENT_LOADER", yaml.SafeLoader)
+    monkeypatch.setattr(nodes, "_EVENT_LOADER", yaml.SafeLoader)
     assert outcome(path.read_bytes()) == expected
 
 

@@ -7,7 +7,7 @@ from test_engines_contract import CLASSIFICATION, SEGMENTATION, changed
 from tried_engines import engine_parameter
 
 from app.datasets.masks import MaskRule
-from app.datasets.yaml_format import read_file
+from app.datasets.yaml_format.reading import read_file
 from app.engines import get_engine
 from app.errors import JobFailure
 from app.settings import Settings

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from app.datasets.masks import MaskRule
-from app.datasets.yaml_format import read_file
+from app.datasets.yaml_format.reading import read_file
 from app.errors import JobFailure
 from app.settings import Settings
 from app.training.config import TrainingConfig

@@ -4,7 +4,7 @@ from PIL import Image
 from test_training_loading import config_for, folder
 
 from app.datasets.masks import MaskRule
-from app.datasets.yaml_format import read_file
+from app.datasets.yaml_format.reading import read_file
 from app.engines import get_engine
 from app.errors import StorageUnavailable
 from app.runs.configs import Prediction

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from app.datasets.groups import group_feature
 from app.datasets.masks import MaskRule
-from app.datasets.report_form import Report
+from app.datasets.report.form import Report
 from app.errors import Conflict, InvalidInput, NotFound
 from app.files import read_object
 from app.jobs import queue

@@ -7,10 +7,10 @@ from app.datasets.checks import CLASSIFICATION, SEGMENTATION
 from app.datasets.description import Description
 from app.datasets.places import resolve
 from app.datasets.probe import probe
-from app.datasets.report import DatasetReport, Progress, reads_masks
-from app.datasets.report_sample import SampleGauge
+from app.datasets.report.report import DatasetReport, Progress, reads_masks
+from app.datasets.report.sample import SampleGauge
 from app.datasets.volumes import with_slices
-from app.datasets.yaml_format import read_file
+from app.datasets.yaml_format.reading import read_file
 from app.errors import InvalidInput
 from app.settings import Settings
 from app.training.remote import LocalCopies

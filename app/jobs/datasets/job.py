@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 from app.datasets.places import resolve, split_text
-from app.datasets.report import DatasetReport, reads_masks
-from app.datasets.report_sample import Keeper, SampleGauge
+from app.datasets.report.report import DatasetReport, reads_masks
+from app.datasets.report.sample import Keeper, SampleGauge
 from app.datasets.thumbnails import SIDE_PX, is_plain
 from app.errors import JobFailure
 from app.files import write_atomically, write_json

@@ -8,7 +8,7 @@ from pathlib import Path
 from app.datasets.description import Description
 from app.datasets.fingerprint import fingerprint
 from app.datasets.places import base_of
-from app.datasets.yaml_format import is_file_in, read
+from app.datasets.yaml_format.reading import is_file_in, read
 from app.errors import DatasetError, StorageDamaged
 from app.files import damaged, unavailable
 

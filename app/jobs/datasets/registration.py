@@ -15,7 +15,8 @@ from app.datasets.description import Description
 from app.datasets.places import resolve
 from app.datasets.probe import probe
 from app.datasets.volumes import with_slices
-from app.datasets.yaml_format import is_file_in, read, write
+from app.datasets.yaml_format.reading import is_file_in, read
+from app.datasets.yaml_format.writing import write
 from app.errors import DatasetError, InvalidInput, NotFound, QueueUnavailable, StorageUnavailable
 from app.files import sync_disk, unavailable, write_atomically
 from app.jobs.datasets.checking import start_check

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlsplit
 
-from app.datasets import archives
-from app.datasets.archives import Limits
-from app.datasets.folders import find_base, find_description
-from app.datasets.layouts import describe
-from app.datasets.other_files import refuse_other_kinds
 from app.datasets.places import inside_roots, is_url
-from app.datasets.yaml_format import read, write
+from app.datasets.sources import archives
+from app.datasets.sources.archives import Limits
+from app.datasets.sources.folders import find_base, find_description
+from app.datasets.sources.layouts import describe
+from app.datasets.yaml_format.other_files import refuse_other_kinds
+from app.datasets.yaml_format.reading import read
+from app.datasets.yaml_format.writing import write
 from app.errors import InvalidInput, TooLarge
 from app.jobs.services import Services
 from app.settings import Settings

@@ -9,7 +9,7 @@ from app.datasets.description import Description
 from app.datasets.places import base_of
 from app.datasets.problems import nearest
 from app.datasets.splits import USUAL_FRACTIONS, Splits, divide, fold_fractions
-from app.datasets.yaml_format import write
+from app.datasets.yaml_format.writing import write
 from app.errors import InvalidInput
 from app.jobs.datasets.images import share_fetched
 from app.jobs.datasets.registration import store

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 
 from app.datasets.description import Description
-from app.datasets.report_sample import Measures
+from app.datasets.report.sample import Measures
 
 MOST_SIZES = 20
 MOST_VALUES = 64

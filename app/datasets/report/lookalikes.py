@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from app.datasets.description import Description
-from app.datasets.report_findings import WARNING, Findings
-from app.datasets.report_sample import SMALL_SIDE_PX, Measures
+from app.datasets.report.findings import WARNING, Findings
+from app.datasets.report.sample import SMALL_SIDE_PX, Measures
 
 BLOCK_PX = 4
 # Between an image and its JPEG of quality 75 at 28 x 28 pixels, or of quality 30 at 224 x 224: at most 1.3 and 5.

@@ -9,7 +9,7 @@ from itertools import islice
 
 from app.datasets.checks import SEGMENTATION
 from app.datasets.description import Description
-from app.datasets.report_findings import (
+from app.datasets.report.findings import (
     ERROR,
     WARNING,
     Duplicates,
@@ -19,10 +19,10 @@ from app.datasets.report_findings import (
     find_shared_groups,
     find_split_faults,
 )
-from app.datasets.report_lookalikes import Lookalikes
-from app.datasets.report_masks import MaskTally
-from app.datasets.report_sample import Measures, SampleGauge
-from app.datasets.report_tally import ImageTally, class_balance, split_counts
+from app.datasets.report.lookalikes import Lookalikes
+from app.datasets.report.mask_tally import MaskTally
+from app.datasets.report.sample import Measures, SampleGauge
+from app.datasets.report.tally import ImageTally, class_balance, split_counts
 
 CHUNK = 16
 CHUNKS_AHEAD = 2

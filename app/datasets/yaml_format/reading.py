@@ -1,18 +1,15 @@
-"""The DeepHealth dataset format: read a YAML file into a description, and write one."""
+"""Read a YAML file in the DeepHealth dataset format into a description."""
 
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from app.datasets.description import Description, Sample
-from app.datasets.other_files import refuse_other_kinds
 from app.datasets.problems import Problems, bare, shorten
-from app.datasets.yaml_nodes import Listing, Mapping, Node, Scalar, compose
-from app.datasets.yaml_samples import SampleReader, read_entries, read_integer
-from app.datasets.yaml_writing import write
+from app.datasets.yaml_format.nodes import Listing, Mapping, Node, Scalar, compose
+from app.datasets.yaml_format.other_files import refuse_other_kinds
+from app.datasets.yaml_format.samples import SampleReader, read_entries, read_integer
 from app.errors import InvalidInput, Problem, TooLarge
-
-__all__ = ["read", "read_file", "write"]
 
 TOP_KEYS = ("name", "description", "classes", "features", "images", "split")
 

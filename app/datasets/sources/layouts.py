@@ -11,7 +11,9 @@ from pathlib import Path
 
 from app.datasets.checks import CLASSIFICATION
 from app.datasets.description import Description, Sample
-from app.datasets.folders import (
+from app.datasets.places import same_anywhere
+from app.datasets.problems import shorten
+from app.datasets.sources.folders import (
     MOST_FILES,
     content_shown,
     entries,
@@ -22,9 +24,7 @@ from app.datasets.folders import (
     natural_order,
     refuse_more_than,
 )
-from app.datasets.mask_names import is_named_as_mask, masks_beside, pair
-from app.datasets.places import same_anywhere
-from app.datasets.problems import shorten
+from app.datasets.sources.mask_names import is_named_as_mask, masks_beside, pair
 from app.datasets.splits import SEPARATORS, USUAL_FRACTIONS, divide, usual_name
 from app.datasets.volumes import VOLUME, slices_of
 from app.errors import InvalidInput

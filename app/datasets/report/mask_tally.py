@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 
 from app.datasets.masks import MaskRule, find_rule, told
 from app.datasets.problems import shorten
-from app.datasets.report_findings import ERROR, WARNING, Findings
-from app.datasets.report_sample import Measures
+from app.datasets.report.findings import ERROR, WARNING, Findings
+from app.datasets.report.sample import Measures
 
 MASK_VALUES = "mask_values"
 MOST_FILES = 3

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from app.datasets.formats.kinds import NIFTI_SUFFIXES, is_marked_as_dicom
 from app.datasets.problems import names_shown, shorten
-from app.datasets.yaml_samples import IMAGE_SUFFIXES
+from app.datasets.yaml_format.samples import IMAGE_SUFFIXES
 from app.errors import InvalidInput, TooLarge
 
 MOST_FILES = 300_000

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from app.datasets.description import Sample
 from app.datasets.places import OTHER_SCHEME, is_url, split_text
 from app.datasets.problems import Problems, bare, shorten
-from app.datasets.yaml_nodes import Listing, Mapping, Node, Scalar
+from app.datasets.yaml_format.nodes import Listing, Mapping, Node, Scalar
 from app.errors import Problem
 
 SAMPLE_KEYS = ("location", "label", "values")

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from app.datasets.description import Description, Sample
-from app.datasets.yaml_samples import looks_like_a_place
+from app.datasets.yaml_format.samples import looks_like_a_place
 
 # A text outside of this form, or one that YAML gives a meaning, stands in quotes.
 PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*(?: [A-Za-z0-9_./-]+)*")

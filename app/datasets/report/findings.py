@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from app.datasets.checks import CLASSIFICATION, check_trainable
 from app.datasets.description import Description
 from app.datasets.groups import group_feature
-from app.datasets.report_sample import Measures
+from app.datasets.report.sample import Measures
 from app.datasets.splits import usual_name
 from app.errors import DatasetError
 

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from app.datasets.folders import named, stem_of
 from app.datasets.places import same_anywhere
 from app.datasets.problems import shorten
+from app.datasets.sources.folders import named, stem_of
 from app.errors import InvalidInput
 
 MASK_WORDS = r"(?:masks?|seg|segmentations?|labels?|gt|ground[-_ ]?truth|annotations?|manual1?)"

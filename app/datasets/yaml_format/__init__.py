@@ -1,0 +1,1 @@
+"""The DeepHealth dataset format: YAML text into a description, and back."""
