@@ -13,6 +13,7 @@ from app.jobs.removal.reserve import keep_reserve
 from app.jobs.services import Services
 from app.jobs.weights.usable import note_files
 from app.repositories.seeds import SEEDED, seed_table
+from app.temporary import remove_left_folders
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ def clear_up_after_killed(services: Services) -> None:
     drafts = (services.storage.dataset_drafts, services.storage.weights_drafts)
     _try_each([partial(finish, services), partial(take_back_half_made, services)])
     _try_each([partial(remove_abandoned, folder) for folder in drafts])
+    remove_left_folders()
 
 
 def _try_each(steps: Iterable[Callable[[], object]]) -> None:

@@ -2,15 +2,13 @@
 
 import atexit
 import os
-import shutil
 import tempfile
-from contextlib import suppress
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 
-from app.pids import is_running
+from app.temporary import remove_left_folders, temporary_folder
 
-PREFIX = "dht-metrics-"
 # In memory: no number is worth the wait for a disk.
 MEMORY = Path("/dev/shm")
 KINDS = ("counter", "histogram")  # a file for each kind that app.api.middleware.measurements has
@@ -24,13 +22,10 @@ def make_metrics_folder(parent: Path | None = None) -> str:
         parent: for tests.
     """
     parent = parent or (MEMORY if os.access(MEMORY, os.W_OK) else Path(tempfile.gettempdir()))
-    for folder in parent.glob(f"{PREFIX}*-*"):
-        maker = folder.name.removeprefix(PREFIX).partition("-")[0]
-        with suppress(OSError):
-            if maker.isdecimal() and folder.lstat().st_uid == os.getuid() and not is_running(int(maker)):
-                shutil.rmtree(folder)
-    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=parent))
-    atexit.register(_remove, folder, os.getpid())
+    remove_left_folders(parent)
+    opened = ExitStack()
+    folder = opened.enter_context(temporary_folder("metrics", parent))
+    atexit.register(opened.close)
     return str(folder)
 
 
@@ -50,8 +45,3 @@ def take_room(folder: str, maker: int) -> None:
         except OSError:
             path.unlink(missing_ok=True)  # an empty one cannot be read
             raise
-
-
-def _remove(folder: Path, maker: int) -> None:
-    if os.getpid() == maker:  # the workers inherit this
-        shutil.rmtree(folder, ignore_errors=True)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import onnx
@@ -19,6 +18,7 @@ from app.engines.eddl_engine.onnx_import import activation, check_operators, noi
 from app.engines.eddl_engine.parameters import draw
 from app.errors import JobFailure
 from app.files import write_atomically
+from app.temporary import temporary_folder
 from app.training.config import TrainingConfig
 from app.training.engine import Imported, Wanted
 from app.training.loading import SampleReader
@@ -80,8 +80,8 @@ class EddlEngine:
         images = noise(config)
         model = folded(onnx.load(path))
         check_operators(model)
-        with TemporaryDirectory(prefix="dht-eddl-") as folder:
-            tried = Path(folder) / "tried.onnx"
+        with temporary_folder("eddl") as folder:
+            tried = folder / "tried.onnx"
             tried.write_bytes(model.SerializeToString())
             network = self.build(config, tried)
         difference = float(np.abs(network.predict_batch(images) - self.run_onnx(path, images)).max())

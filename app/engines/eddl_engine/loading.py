@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
@@ -22,6 +20,7 @@ from app.augment.signatures import ONE_OF, SEQUENTIAL, Augmentation
 from app.engines.eddl_engine.augmentation_text import ecvl_text, has_unheeded_chance
 from app.engines.eddl_engine.dataset_file import dataset_text
 from app.errors import JobFailure
+from app.temporary import temporary_folder
 from app.training.config import TrainingConfig
 from app.training.loading import Batch, SampleReader, as_batch, sample_order
 from app.zoo.architectures import SEGMENTATION
@@ -87,8 +86,8 @@ class EcvlLoader:
         paths = [self._reader.path(sample.location[0]) for sample in members]
         is_labelled = self._config.task != SEGMENTATION and all(sample.classes is not None for sample in members)
         labels = [sample.classes or () for sample in members] if is_labelled else []
-        with TemporaryDirectory(prefix="dht-ecvl-") as folder:
-            file = Path(folder) / "split.yml"
+        with temporary_folder("ecvl") as folder:
+            file = folder / "split.yml"
             file.write_text(dataset_text(paths, description.classes, labels), "utf-8")
             with self._named(indexes[0]):
                 augmentations = ecvl.DatasetAugmentations([self._augmentation])

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import onnx
 from pyeddl import eddl
@@ -10,6 +9,7 @@ from pyeddl._core import Net
 
 from app.engines.onnx_files import IMAGES, PROBABILITIES, describe
 from app.files import write_atomically
+from app.temporary import temporary_folder
 
 OPSET = 13  # EDDL says 11, in which a softmax is over all axes from the given one on; EDDL means that one alone
 NEWEST_FORM = 8  # of the files that programs of some years ago read
@@ -17,8 +17,8 @@ NEWEST_FORM = 8  # of the files that programs of some years ago read
 
 def export(net: Net, path: Path, metadata: Mapping[str, str]) -> None:
     """Write a net whose last layer gives probabilities, with this metadata; whole or not at all."""
-    with TemporaryDirectory(prefix="dht-eddl-") as folder:
-        own = Path(folder) / "own.onnx"
+    with temporary_folder("eddl") as folder:
+        own = folder / "own.onnx"
         eddl.save_net_to_onnx_file(net, str(own))
         model = onnx.load(own)
     _rename(model.graph, model.graph.input[0].name, IMAGES)

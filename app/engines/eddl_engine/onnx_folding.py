@@ -1,12 +1,11 @@
 """Bring an ONNX network into the form that EDDL takes: sizes as numbers, and no operator that does nothing."""
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
-
 import numpy as np
 import onnx
 import onnxruntime
 from onnx import ModelProto, NodeProto, helper, numpy_helper, shape_inference
+
+from app.temporary import temporary_folder
 
 # What onnxruntime would merge into operators and weights that cannot be trained further.
 KEPT_APART = ["ConvBNFusion", "ConvAddFusion", "ConvMulFusion", "MatMulAddFusion", "GemmActivationFusion", "PadFusion"]
@@ -39,8 +38,8 @@ def _with_constants(model: ModelProto) -> ModelProto:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # only errors
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    with TemporaryDirectory(prefix="dht-eddl-") as folder:
-        options.optimized_model_filepath = str(Path(folder) / "folded.onnx")
+    with temporary_folder("eddl") as folder:
+        options.optimized_model_filepath = str(folder / "folded.onnx")
         onnxruntime.InferenceSession(model.SerializeToString(), options, disabled_optimizers=KEPT_APART)
         result = onnx.load(options.optimized_model_filepath)
     own = [entry for entry in result.opset_import if not entry.domain]

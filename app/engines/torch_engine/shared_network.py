@@ -14,7 +14,6 @@ from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from threading import Thread
 from typing import Any
 
@@ -25,6 +24,7 @@ from torch.multiprocessing.spawn import start_processes
 
 from app.engines.torch_engine.network import build_network
 from app.errors import JobFailure, PartKilled
+from app.temporary import temporary_folder
 from app.training.config import TrainingConfig
 from app.training.engine import BatchResult
 
@@ -42,7 +42,7 @@ class SharedNetwork:
         """Start the other processes; each device computes in one of them, the first in this one."""
         pipes = [get_context("spawn").Pipe() for _ in devices[1:]]
         self._others: list[Connection] = [ours for ours, _ in pipes]
-        with TemporaryDirectory(prefix="dht-processes-") as folder:  # they meet there
+        with temporary_folder("processes") as folder:  # they meet there
             joining = (config, graph, tuple(devices), f"file://{folder}/meeting")
             theirs = [connection for _, connection in pipes]
             self._processes = start_processes(

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ from app.jobs.datasets.samples import sample_files
 from app.jobs.request_checks import fault_of, referenced
 from app.jobs.services import Services
 from app.settings import CLONE_FOLDER
+from app.temporary import temporary_folder
 
 DRAWING_SECONDS = 30
 TOO_MUCH = (
@@ -84,8 +84,8 @@ def _source(services: Services, request: Mapping) -> Iterator[_Source]:
             raise InvalidInput.at("mask", "The images of a dataset bring their own masks; leave the file mask out.")
         yield _of_dataset(services, request)
         return
-    with tempfile.TemporaryDirectory(prefix="dht-preview-") as folder:
-        yield _uploaded(Path(folder), image, mask)
+    with temporary_folder("preview") as folder:
+        yield _uploaded(folder, image, mask)
 
 
 def _of_dataset(services: Services, request: Mapping) -> _Source:

@@ -1,6 +1,5 @@
 """Check a description that is not registered: what `dht check-dataset` does."""
 
-import tempfile
 from pathlib import Path
 
 from app.datasets.checks import CLASSIFICATION, SEGMENTATION
@@ -13,6 +12,7 @@ from app.datasets.volumes import with_slices
 from app.datasets.yaml_format.reading import read_file
 from app.errors import InvalidInput
 from app.settings import Settings
+from app.temporary import temporary_folder
 from app.training.remote import LocalCopies
 
 
@@ -36,8 +36,8 @@ def check_file(
     folder = path.absolute().parent
     description = with_slices(read_file(path, settings.max_description_bytes), folder, path.name)
     task_name = task_name or _task_of(description)
-    with tempfile.TemporaryDirectory(prefix="dht-check-") as copies_folder:
-        copies = LocalCopies(Path(copies_folder), settings)
+    with temporary_folder("check") as copies_folder:
+        copies = LocalCopies(copies_folder, settings)
         gauge = SampleGauge(
             lambda location: copies.path(resolve(location, folder)),
             _channels(description, folder),

@@ -1,6 +1,5 @@
 """Write the best weights of a training as an ONNX file, and compare what onnxruntime makes of it with the engine."""
 
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from app.jobs.datasets.opened import open_dataset
 from app.runs.configs import Card
 from app.runs.layout import WeightsFolder
 from app.settings import Settings
+from app.temporary import temporary_folder
 from app.training.config import TrainingConfig, stored_config
 from app.training.engine import Engine, Network
 from app.training.loading import SampleReader
@@ -150,8 +150,8 @@ def dataset_images(dataset: Mapping, config: TrainingConfig, settings: Settings)
     opened = open_dataset(dataset)
     split = next(name for name in ("validation", "training") if opened.description.split(name))
     size = max(1, min(IMAGE_COUNT, PIXELS_AT_ONCE // (config.input_height * config.input_width)))
-    with tempfile.TemporaryDirectory(prefix="dht-export-") as fetched:
-        copies = LocalCopies(Path(fetched), settings, fetched_folder(dataset))
+    with temporary_folder("export") as fetched:
+        copies = LocalCopies(fetched, settings, fetched_folder(dataset))
         reader = SampleReader(opened.description, opened.folder, config, copies, settings.max_image_pixels)
         indexes = opened.description.split(split)[: min(IMAGE_COUNT, BATCHES * size)]
         config = replace(config, batch_size=size)

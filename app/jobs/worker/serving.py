@@ -16,6 +16,7 @@ from app.jobs.worker.redis_absence import is_news, wait_for_redis
 from app.jobs.worker.saying import say
 from app.jobs.worker.workers import open_worker
 from app.settings import Settings
+from app.temporary import remove_left_folders
 
 WAIT_AGAIN_SECONDS = 600.0
 SECONDS_BEFORE_ANOTHER_TRY = 1.0  # what ended a worker may well end the next one
@@ -35,6 +36,7 @@ def run_worker(names: Sequence[str], settings: Settings) -> None:
     connection = connect(settings.queue_url)
     wait_for_redis(connection, settings.shown_queue_url)
     logging.getLogger("rq.worker").addFilter(is_news)
+    remove_left_folders()
     try:
         same_storage.check(connection, settings, wait_seconds=same_storage.WAIT_SECONDS)
         _preload()

