@@ -8,7 +8,7 @@ import socket
 import sys
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -21,6 +21,7 @@ from app.access.exposure import refuse_exposure
 from app.access.tokens import stored_tokens
 from app.engines import why_not_installed
 from app.errors import ConfigurationError, Conflict, StorageUnavailable
+from app.files import NO_ROOM
 from app.jobs.processes.presence import listening_queues
 from app.jobs.queue import QUEUE_NAMES, connect
 from app.jobs.worker.redis_absence import wait_for_redis
@@ -126,8 +127,7 @@ def storage_lock(folder: Path) -> Iterator[int]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=folder) as probe:  # the lock file may be there already, so it proves nothing
-            probe.write(b"?")
+        _refuse_unwritable(folder)
         lock = (folder / LOCK_NAME).open("a+b", buffering=0)
     except OSError as error:
         raise StorageUnavailable(
@@ -143,9 +143,23 @@ def storage_lock(folder: Path) -> Iterator[int]:
                     "or choose another folder with STORAGE_DIR=/a/folder PORT=8001 make serve."
                 )
             time.sleep(0.1)
-        lock.truncate(0)
-        lock.write(str(os.getpid()).encode())
+        with suppress(OSError):  # a full disk: whoever comes meanwhile waits before it is refused
+            lock.truncate(0)
+            lock.write(str(os.getpid()).encode())
         yield lock.fileno()
+
+
+def _refuse_unwritable(folder: Path) -> None:
+    """Raise the OSError that keeps files from being made there; the lock file proves nothing, it may be there already.
+
+    A full disk is none where something is stored: that can be read and deleted, and the rest waits for room.
+    """
+    try:
+        with TemporaryFile(dir=folder) as probe:
+            probe.write(b"?")
+    except OSError as error:
+        if error.errno not in NO_ROOM or not (folder / LOCK_NAME).exists():
+            raise
 
 
 def _is_locked(lock: IO[bytes]) -> bool:

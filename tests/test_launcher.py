@@ -34,7 +34,7 @@ def launch(folder):
     """Start `dht serve` with a Procfile; whatever still runs at the end is killed."""
     started = []
 
-    def start(*lines: str, **environment: str) -> subprocess.Popen:
+    def start(*lines: str, by: tuple[str, ...] = (), **environment: str) -> subprocess.Popen:
         procfile = folder / f"Procfile.{len(started)}"
         web = f"web: python -m http.server $PORT --bind 127.0.0.1 --directory {folder / 'site'}"
         procfile.write_text("\n".join(line or web for line in lines) + "\n")
@@ -42,7 +42,7 @@ def launch(folder):
         inherited = {name: value for name, value in os.environ.items() if name not in left_out}
         defaults = {"PORT": "0", "STORAGE_DIR": str(folder / "storage"), "STOP_GRACE_SECONDS": "1"}
         process = subprocess.Popen(
-            [sys.executable, "-m", "app.cli", "serve", "--procfile", str(procfile)],
+            [*by, sys.executable, "-m", "app.cli", "serve", "--procfile", str(procfile)],
             cwd=CLONE_FOLDER,
             env=inherited | defaults | environment,
             stdout=subprocess.PIPE,
@@ -309,6 +309,18 @@ def test_a_storage_folder_that_cannot_be_made_is_refused(launch, folder):
     message = refusal(launch(REDIS, WEB, STORAGE_DIR=str(folder / "file" / "storage")))
 
     assert message.startswith(f"Error: The storage folder {folder}/file/storage cannot be written (Not a directory); ")
+
+
+def test_a_full_disk_is_refused_only_where_nothing_is_stored(launch, folder):
+    full = ("sh", "-c", 'ulimit -S -f 0; exec "$0" "$@"')  # no file may grow
+    assert f"The storage folder {folder}/storage cannot be written" in refusal(launch(WEB, by=full))
+
+    first = launch(WEB)
+    read_until(first, "Ready")
+    first.terminate()
+    assert first.wait(STOP_SECONDS) == 0
+
+    read_until(launch(WEB, by=full), "Ready")
 
 
 def test_a_redis_that_does_not_answer_is_refused_without_showing_its_password(launch):
