@@ -1,7 +1,6 @@
 """Projects: what a person works on."""
 
 from app.api.blueprint import Blueprint
-from app.api.references import check_reference
 from app.api.schemas.deletion import DeletionSchema
 from app.api.schemas.projects import (
     PROJECT,
@@ -13,6 +12,7 @@ from app.api.schemas.projects import (
 from app.api.services import services
 from app.jobs.removal.cascade import delete_project_and_dependents
 from app.jobs.removal.deletion import delete_project as delete
+from app.jobs.request_checks import referenced
 from app.repositories.selection import Selection
 
 blueprint = Blueprint("projects", __name__, description="What a person works on")
@@ -103,11 +103,12 @@ def change(project_id: int, changes: dict) -> dict:
 
 
 def check_references(project: dict) -> None:
-    """Make sure that every id in the project refers to a record."""
+    """Make sure that every id in the project, those that are null excepted, refers to a record."""
     database = services().database
     for field, repository in (
         ("task_id", database.tasks),
         ("modelweights_id", database.weights),
         ("inference_id", database.inferences),
     ):
-        check_reference(repository, field, project.get(field))
+        if project.get(field) is not None:
+            referenced(repository, project, field)

@@ -17,12 +17,13 @@ from app.datasets.probe import probe
 from app.datasets.volumes import with_slices
 from app.datasets.yaml_format.reading import is_file_in, read
 from app.datasets.yaml_format.writing import write
-from app.errors import DatasetError, InvalidInput, NotFound, QueueUnavailable, StorageUnavailable
+from app.errors import DatasetError, InvalidInput, QueueUnavailable, StorageUnavailable
 from app.files import sync_disk, unavailable, write_atomically
 from app.jobs.datasets.checking import start_check
 from app.jobs.datasets.sources import Source, Wanted, read_path, read_upload
 from app.jobs.drafts import draft_folder, give_place
 from app.jobs.removal.going import taken_back_unless_stored
+from app.jobs.request_checks import referenced
 from app.jobs.services import Services
 
 MOST_PROBED = 5
@@ -147,10 +148,7 @@ def _read(services: Services, place: str | UploadedFile, draft: Path, wanted: Wa
 
 
 def _task_name(services: Services, task_id: int) -> str:
-    try:
-        return services.database.tasks.get(task_id)["name"].lower()
-    except NotFound as error:
-        raise InvalidInput.at("task_id", error.message) from error
+    return referenced(services.database.tasks, {"task_id": task_id}, "task_id")["name"].lower()
 
 
 @contextmanager
