@@ -2,32 +2,30 @@
 
 import platform
 import traceback
-from dataclasses import dataclass
-from pathlib import Path
 
 from app.engines import get_engine
 from app.errors import JobFailure, ToolkitError
-from app.files import write_atomically, write_json
+from app.files import write_json
 from app.jobs.datasets.checking import mask_rule_of
 from app.jobs.datasets.images import fetched_folder
 from app.jobs.datasets.opened import OpenedDataset, open_dataset
 from app.jobs.datasets.soundness import sound_report
+from app.jobs.training.beginning import begin, graph_of
 from app.jobs.training.recorder import TrainingRecorder
+from app.jobs.training.training_job import TrainingJob
 from app.jobs.weights.detail import facts_of
 from app.jobs.weights.export import dataset_images, export_weights
 from app.jobs.worker.lifecycle import run_job
 from app.jobs.worker.memory import release_memory
-from app.runs.layout import StorageLayout, WeightsFolder
+from app.runs.layout import StorageLayout
 from app.runs.state import FINISHED, STOPPED
 from app.runs.writer import RunWriter
 from app.settings import Settings
-from app.training.checkpoints import read_card, resume
 from app.training.choices import remarks
 from app.training.config import TrainingConfig, stored_config
-from app.training.engine import Engine, Network, Wanted
+from app.training.engine import Engine
 from app.training.loading import Batches, SampleReader
 from app.training.loop import Outcome, train
-from app.training.position import Position
 from app.training.remote import LocalCopies
 
 NO_ROOM = (
@@ -55,38 +53,17 @@ def _train(config: dict, writer: RunWriter, storage: StorageLayout, settings: Se
         *remarks(training_config, len(dataset.description.split("training"))),
     ]:
         writer.log(f"Note: {remark}")
-    task = _Task(config, writer, storage, settings, engine, dataset, report)
+    job = TrainingJob(config, writer, storage, settings, engine, dataset, report)
     outcome = None
     while outcome is None:
-        outcome = _attempt(task)
-    state, line = _ending(outcome, task.training_config, writer)
+        outcome = _attempt(job)
+    state, line = _ending(outcome, job.training_config, writer)
     if state == FINISHED:
         writer.ending = FINISHED, line + " - without an ONNX file, for a stop was asked for: the download makes it"
-    return state, line + _export(task, outcome)
+    return state, line + _export(job, outcome)
 
 
-@dataclass(frozen=True)
-class _Task:
-    """All that the attempts at one training share."""
-
-    config: dict
-    writer: RunWriter
-    storage: StorageLayout
-    settings: Settings
-    engine: Engine
-    dataset: OpenedDataset
-    report: dict
-
-    @property
-    def training_config(self) -> TrainingConfig:
-        return TrainingConfig.from_dict(self.config["training"])
-
-    @property
-    def folder(self) -> WeightsFolder:
-        return self.storage.weights(self.config["weights_id"])
-
-
-def _attempt(task: _Task) -> Outcome | None:
+def _attempt(job: TrainingJob) -> Outcome | None:
     """Train from the last checkpoint on; None if memory did not suffice, and the next attempt will need less.
 
     Raises:
@@ -94,42 +71,38 @@ def _attempt(task: _Task) -> Outcome | None:
         JobFailure: when they cannot be, for not even one image fits.
     """
     try:
-        return _learn(task)
+        return _learn(job)
     except MemoryError:
-        config, parts = task.training_config, task.training_config.batch_parts * 2
-        samples = min(config.batch_size, len(task.dataset.description.split("training")))
+        config, parts = job.training_config, job.training_config.batch_parts * 2
+        samples = min(config.batch_size, len(job.dataset.description.split("training")))
         if config.halve_batch_size == "no":
             raise
         if config.batch_parts >= samples:
             raise JobFailure(NO_ROOM) from None
     release_memory()
-    task.config["training"]["batch_parts"] = parts
-    write_json(task.writer.run.config, task.config)
-    task.writer.log(
+    job.config["training"]["batch_parts"] = parts
+    write_json(job.writer.run.config, job.config)
+    job.writer.log(
         f"Batch size {config.batch_size} does not fit into memory: from here on each batch is computed in {parts} "
         f"parts of {-(-samples // parts)}, whose gradients are added up; a step still learns from {samples} images"
     )
     return None
 
 
-def _learn(task: _Task) -> Outcome:
-    config, writer, dataset = task.training_config, task.writer, task.dataset
-    network = task.engine.build(config, _graph(task))
-    writer.log(f"{config.architecture} with {network.parameter_count:,} parameters on {task.engine.name}")
+def _learn(job: TrainingJob) -> Outcome:
+    config, writer, dataset = job.training_config, job.writer, job.dataset
+    network = job.engine.build(config, graph_of(job))
+    writer.log(f"{config.architecture} with {network.parameter_count:,} parameters on {job.engine.name}")
     if config.is_multi_label:
         writer.log("Multi-label: an image may have any number of the classes, and each is decided by itself")
-    position = _resumed(task, network)
-    if position is None and task.config["initial_weights_id"] is not None:
-        _load_initial(task, network)
-    if position is None and config.pretrained != "none":
-        _load_pretrained(task, network)
-    copies = LocalCopies(writer.run.inputs, task.settings, fetched_folder(task.config["dataset"]))
-    largest, rule = task.settings.max_image_pixels, mask_rule_of(task.report)
+    position = begin(job, network)
+    copies = LocalCopies(writer.run.inputs, job.settings, fetched_folder(job.config["dataset"]))
+    largest, rule = job.settings.max_image_pixels, mask_rule_of(job.report)
     reader = SampleReader(dataset.description, dataset.folder, config, copies, largest, rule)
-    training, validation = _loaders(task.engine, reader, config)
+    training, validation = _loaders(job.engine, reader, config)
     if validation is None:
         writer.log("The dataset has no labelled validation split: the best weights are chosen on the training split")
-    recorder = TrainingRecorder(writer, task.folder, config, task.settings.checkpoint_minutes)
+    recorder = TrainingRecorder(writer, job.folder, config, job.settings.checkpoint_minutes)
     return train(network, training, validation, config, recorder, writer.should_stop, position)
 
 
@@ -156,98 +129,6 @@ def _complete_config(config: dict, writer: RunWriter, engine: Engine, dataset: O
     write_json(writer.run.config, config)
 
 
-def _graph(task: _Task) -> Path | None:
-    """Return the uploaded network that is trained, from a copy of its own: the initial weights may be deleted.
-
-    Weights that another engine has trained come as such a network too, from their ONNX file.
-    """
-    folder, initial = task.folder, task.config["initial_weights_id"]
-    if initial is None or folder.own_graph() is not None:
-        return folder.own_graph()
-    source = task.storage.weights(initial)
-    card = read_card(source)
-    if card.engine != task.engine.name:
-        wanted = Wanted(
-            task=card.task,
-            classes=card.classes,
-            channels=card.channels,
-            input_height=card.input_height,
-            input_width=card.input_width,
-            is_multi_label=card.is_multi_label,
-        )
-        task.engine.import_onnx(source.onnx, wanted, folder.graph)
-        task.writer.log(f"Weights {initial} were trained by the engine {card.engine}, and are taken from its ONNX file")
-    elif (before := source.own_graph()) is not None:
-        write_atomically(folder.graph, before.read_bytes())
-    return folder.own_graph()
-
-
-def _resumed(task: _Task, network: Network) -> Position | None:
-    """Load the last checkpoint of the training; None where it has saved none yet."""
-    position = resume(task.folder, network)
-    if position or task.config.get("resumed_from") or task.writer.state.interruptions:
-        where = f"at epoch {position.epoch}, after {position.batches} batches" if position else "from the beginning"
-        task.writer.log(f"Resumes process {task.config.get('resumed_from') or task.config['process_id']} {where}")
-    return position
-
-
-def _load_initial(task: _Task, network: Network) -> None:
-    """Load the initial weights; only the last layer may be drawn anew, and only when the number of classes differs.
-
-    Raises:
-        JobFailure: when anything else does not fit.
-    """
-    weights_id, config = task.config["initial_weights_id"], task.training_config
-    folder = task.storage.weights(weights_id)
-    before = read_card(folder)
-    if before.engine != task.engine.name:
-        _tell_translated(task, before)
-        return
-    drawn_anew = network.load_weights(folder.best)
-    layers = sorted({_layer_of(name) for name in drawn_anew})
-    may_be_new = before.output_channels != config.output_channels
-    most = len(layers) if folder.own_graph() else 1  # a graph's build draws nothing but its last layer
-    if len(layers) > (most if may_be_new else 0):
-        raise JobFailure(f"Weights {weights_id} do not fit this network: {', '.join(drawn_anew)} differ.")
-    why = f", for the classes are {len(config.classes)} and were {len(before.classes)}" if layers else ""
-    task.writer.log(f"Started from weights {weights_id}; drawn anew: {', '.join(layers) or 'nothing'}{why}")
-    if config.freeze_epochs:
-        task.writer.log(f"The encoder stays as it is for the first {config.freeze_epochs} epochs")
-    task.config["replaced_layers"] = layers
-    write_json(task.writer.run.config, task.config)
-
-
-def _tell_translated(task: _Task, before: TrainingConfig) -> None:
-    """Note what became of weights that came with their network from another engine, the last layer perhaps excepted."""
-    is_drawn = before.output_channels != task.training_config.output_channels
-    task.writer.log(f"Drawn anew: {'the last layer, for the number of classes differs' if is_drawn else 'nothing'}")
-    task.config["replaced_layers"] = ["the last layer"] if is_drawn else []
-    write_json(task.writer.run.config, task.config)
-
-
-def _load_pretrained(task: _Task, network: Network) -> None:
-    """Load what others have trained; what is not in it stays as it was drawn.
-
-    Raises:
-        JobFailure: when it is not there any more, or of another model.
-    """
-    config = task.training_config
-    path = task.storage.pretrained(config.architecture) if config.pretrained == "file" else None
-    if config.pretrained == "file" and path is None:
-        raise JobFailure(f"The file of pretrained weights for {config.architecture} is not there any more.")
-    layers = sorted({_layer_of(name) for name in network.load_pretrained(path)})
-    origin = path.name if path else "the library's weights"
-    task.writer.log(f"Started from {origin}; drawn anew: {', '.join(layers) or 'nothing'}")
-    task.config["replaced_layers"] = layers
-    write_json(task.writer.run.config, task.config)
-
-
-def _layer_of(parameter: str) -> str:
-    """Return the layer that has a parameter; graphs have blanks of their own in names, or none."""
-    layer, _, last = parameter.replace("/", ".").rpartition(".")
-    return layer or last
-
-
 def _loaders(engine: Engine, reader: SampleReader, config: TrainingConfig) -> tuple[Batches, Batches | None]:
     description = reader.description
     training = engine.loader(reader, description.split("training"), config, "training", is_shuffled=True)
@@ -256,27 +137,27 @@ def _loaders(engine: Engine, reader: SampleReader, config: TrainingConfig) -> tu
     return training, engine.loader(reader, description.split("validation"), config, "validation")
 
 
-def _export(task: _Task, outcome: Outcome) -> str:
+def _export(job: TrainingJob, outcome: Outcome) -> str:
     """Write the best weights as an ONNX file; return what to add to the last line where that fails.
 
     The weights are there whether they can be exported or not. Whoever stops a training does not wait for it: those
     weights are exported when they are downloaded.
     """
-    if outcome.is_stopped or task.writer.should_stop():
+    if outcome.is_stopped or job.writer.should_stop():
         return ""
-    config = task.config
+    config = job.config
     dataset = config["dataset"]
     facts = facts_of(config["weights_id"], config.get("created_at"), dataset)
     try:
-        images = dataset_images(dataset, task.training_config, task.settings)
-        report = export_weights(task.folder, facts, images)
+        images = dataset_images(dataset, job.training_config, job.settings)
+        report = export_weights(job.folder, facts, images)
     except ToolkitError as error:
-        return _without_onnx(task.writer, error.message)
+        return _without_onnx(job.writer, error.message)
     except MemoryError:
-        return _without_onnx(task.writer, "The memory of this machine is used up.")
+        return _without_onnx(job.writer, "The memory of this machine is used up.")
     except Exception:  # a fault of an exporter must not make a failure of what was learned for days
-        return _without_onnx(task.writer, traceback.format_exc())
-    task.writer.log(
+        return _without_onnx(job.writer, traceback.format_exc())
+    job.writer.log(
         f"Exported as ONNX: onnxruntime's results for {report['image_count']} images differ from the service's "
         f"by {report['relative_difference']:.1e} of the largest"
     )
