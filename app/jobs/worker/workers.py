@@ -51,14 +51,21 @@ class JobWorker(WaryWorker):
     """
 
     is_asked_to_stop = False
-    check_storage: Callable[[str], None] | None = None
     refusal: ConfigurationError | None = None
     max_connection_wait_time = 2.0  # between two tries to reach Redis
 
-    def __init__(self, *arguments, recovery: Recovery, stops: OverdueStops, **keywords):
+    def __init__(
+        self,
+        *arguments,
+        recovery: Recovery,
+        stops: OverdueStops,
+        check_storage: Callable[[str], None],
+        **keywords,
+    ):
         super().__init__(*arguments, **keywords)
         self._recovery = recovery
         self._stops = stops
+        self._check_storage = check_storage
         self._swept_at = -math.inf
         self._told_faults: set[str] = set()
         self._memory_kills: int | None = None
@@ -122,8 +129,7 @@ class JobWorker(WaryWorker):
     def _make_sure_of_storage(self, job, queue):
         """Leave, and the job to others, where the storage folder is not that of the job, or cannot be used any more."""
         try:
-            if self.check_storage:
-                self.check_storage(job.id)
+            self._check_storage(job.id)
         except ConfigurationError as error:
             self.refusal = error
             queue.push_job_id(job.id, at_front=True)
@@ -206,7 +212,7 @@ def open_worker(names: Sequence[str], settings: Settings) -> JobWorker:
     queues = [Queue(name, connection=connection, serializer=JSONSerializer, job_class=TrustedJob) for name in names]
     jobs = JobQueue(settings.queue_url)
     storage = StorageLayout(settings.storage_dir)
-    worker = JobWorker(
+    return JobWorker(
         queues,
         connection=connection,
         serializer=JSONSerializer,
@@ -215,9 +221,8 @@ def open_worker(names: Sequence[str], settings: Settings) -> JobWorker:
         worker_ttl=WORKER_TTL_SECONDS,
         recovery=Recovery(storage, jobs, settings.auto_resume_times),
         stops=OverdueStops(storage, settings.stop_grace_seconds),
+        check_storage=partial(same_storage.check, connection, settings),
     )
-    worker.check_storage = partial(same_storage.check, connection, settings)
-    return worker
 
 
 def _is_inference(job: Job) -> bool:
