@@ -1,11 +1,9 @@
 """Run several programs as one: start them in stages, show their logs, start anew what ends, stop all in the end."""
 
-import ctypes
 import os
 import selectors
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
@@ -14,10 +12,9 @@ from pathlib import Path
 from typing import IO, NoReturn
 
 from app.errors import ToolkitError
+from app.orphans import adopt_orphans, children, end_children, end_with_parent
 from app.program_log import ProgramLog
 
-PR_SET_PDEATHSIG = 1
-PR_SET_CHILD_SUBREAPER = 36
 TICK_SECONDS = 0.2
 READ_BYTES = 65536
 # A program that ends is started anew; one that fails by itself this often within this time cannot run.
@@ -25,8 +22,6 @@ MOST_ENDINGS = 5
 ENDINGS_SECONDS = 60.0
 # With 0 end those that were asked to, by SIGTERM or by the SHUTDOWN of Redis.
 ENDED_BY_OTHERS = (0, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP)
-
-_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None  # loaded here: not between fork and exec
 
 
 class ProgramEnded(ToolkitError):
@@ -139,7 +134,7 @@ class Supervisor:
             stderr=subprocess.STDOUT,
             pass_fds=self.kept_open,
             start_new_session=True,  # Ctrl-C reaches the launcher alone, which then stops the others in order
-            preexec_fn=end_with_parent(os.getpid()),
+            preexec_fn=ending_with(os.getpid()),
         )
         assert process.stdout is not None
         self._running[program.name] = running = _Running(program, process, process.stdout)
@@ -187,7 +182,7 @@ class Supervisor:
     def _await_orphans(self) -> None:
         """Take note of the end of those that were inherited and have ended."""
         own = {running.process.pid for running in self._running.values()}
-        for pid in set(_children()) - own:
+        for pid in set(children()) - own:
             os.waitpid(pid, os.WNOHANG)
 
     def _forget_lines(self, running: _Running) -> None:
@@ -216,7 +211,7 @@ class Supervisor:
         for stage in reversed(self.stages):
             names = [program.name for program in stage.programs if program.name in self._running]
             self._stop([self._running[name] for name in names])
-        _end_orphans()
+        end_children()  # what the ended programs left running
         self._show_waiting_lines()
         for running in self._running.values():
             running.lines.close()
@@ -236,42 +231,21 @@ def _give_up(running: _Running) -> NoReturn:
     raise ProgramEnded(f"{running.program.name} {_ending(running.process)}, so everything was stopped.")
 
 
-def end_with_parent(parent_pid: int) -> Callable[[], None]:
-    """Make the call for a forked child that has it end with its parent, even if that is killed (Linux only)."""
+def ending_with(parent_pid: int) -> Callable[[], None]:
+    """Make the call for a forked child that has it end with its parent, even if that is killed."""
 
     def arrange() -> None:
-        if _libc is not None:
-            _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-            if os.getppid() != parent_pid:  # it was killed before the call
-                os._exit(1)
+        end_with_parent(signal.SIGTERM)
+        if os.getppid() != parent_pid:  # it was killed before the call
+            os._exit(1)
 
     return arrange
-
-
-def adopt_orphans() -> None:
-    """Become the parent of every descendant whose own parent ends, so that none is lost (Linux only)."""
-    if _libc is not None:
-        _libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
 def _stop_signals() -> list[signal.Signals]:
     """List the signals that stop everything; after `nohup`, the end of the terminal is none."""
     is_bound_to_terminal = signal.getsignal(signal.SIGHUP) != signal.SIG_IGN
     return [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if is_bound_to_terminal else [])]
-
-
-def _end_orphans() -> None:
-    """Kill what the ended programs left running: this process has inherited it."""
-    while pids := _children():
-        for pid in pids:
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-
-
-def _children() -> list[int]:
-    """List the children of this process, inherited ones included (Linux only)."""
-    children = Path(f"/proc/self/task/{os.getpid()}/children")
-    return [int(pid) for pid in children.read_text().split()] if children.exists() else []
 
 
 def _kill_group(process: subprocess.Popen) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from app.errors import JobFailure
 from app.settings import CLONE_FOLDER
-from app.supervisor import end_with_parent
+from app.supervisor import ending_with
 
 READY = re.compile(r"^Ready.*(http://\S+)/backend/docs", re.MULTILINE)
 LOG_NAME = "service.log"
@@ -39,7 +39,7 @@ def running_service(folder: Path) -> Iterator[str]:
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C reaches the demonstration alone, which then stops the service
-            preexec_fn=end_with_parent(os.getpid()),
+            preexec_fn=ending_with(os.getpid()),
         )
     try:
         yield _wait_for_url(process, log_path)

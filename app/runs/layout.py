@@ -1,6 +1,7 @@
 """Where everything lies in the storage folder. The only place that knows the names of files in a run."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -206,6 +207,10 @@ class StorageLayout:
         if not PROCESS_ID.fullmatch(process_id):
             return None
         return RunFolder(self.runs / process_id)
+
+    def log(self, run: RunFolder, config: Mapping) -> Path:
+        """Return the log of a process with this config: that of a training lies beside its weights."""
+        return self.weights(config["weights_id"]).log if config["type"] == "training" else run.log
 
     def create(self) -> None:
         """Make the folders; those that exist are left alone.

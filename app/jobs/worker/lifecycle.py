@@ -1,8 +1,6 @@
 """What happens around every job in its work-horse: state, log, stop, and one sentence for whatever goes wrong."""
 
-import ctypes
 import os
-import platform
 import signal
 import traceback
 from collections.abc import Callable
@@ -10,14 +8,14 @@ from contextlib import suppress
 from functools import partial
 
 from app.errors import JobFailure, PartKilled, RunHeld, ToolkitError
+from app.jobs import queue
 from app.jobs.worker.deaths import MEMORY_ADVICE
+from app.orphans import end_with_parent
 from app.runs.layout import StorageLayout
 from app.runs.reader import read_config, read_state
 from app.runs.state import FAILED, STOPPED
 from app.runs.writer import RunWriter
 from app.settings import Settings
-
-PR_SET_PDEATHSIG = 1
 
 Work = Callable[[dict, RunWriter, StorageLayout, Settings], tuple[str, str]]
 
@@ -34,7 +32,7 @@ def run_job(process_id: str, work: Work) -> None:
     Raises:
         JobFailure: with the sentence that is in the state, so that RQ too shows the job as failed.
     """
-    _die_with_worker()
+    end_with_parent(signal.SIGKILL)  # RQ leaves its work-horse running when it dies: an orphan that nobody watches
     settings = Settings.from_environment()
     storage = StorageLayout(settings.storage_dir)
     run = storage.run(process_id)
@@ -43,8 +41,7 @@ def run_job(process_id: str, work: Work) -> None:
         raise JobFailure(f"Process {process_id} has no run folder in {storage.runs}; do web and workers share it?")
     if read_state(run).is_final:
         return
-    log = storage.weights(config["weights_id"]).log if config["type"] == "training" else run.log
-    writer = RunWriter(run, log, stop_grace_seconds=settings.stop_grace_seconds)
+    writer = RunWriter(run, storage.log(run, config), stop_grace_seconds=settings.stop_grace_seconds)
     writer.on_superseded = partial(_leave, writer)
     writer.on_overdue_stop = partial(_end_overdue, writer, storage, config, settings)
     signal.signal(signal.SIGTERM, lambda *_: writer.interrupt())
@@ -114,12 +111,6 @@ def _close_stopped(writer: RunWriter, line: str, settings: Settings) -> None:
         writer.close(STOPPED, line)
 
 
-def _die_with_worker() -> None:
-    """Have the kernel end this work-horse when its worker dies: RQ leaves it running, an orphan that nobody watches."""
-    if platform.system() == "Linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 def _end_overdue(writer: RunWriter, storage: StorageLayout, config: dict, settings: Settings) -> None:
     """End a job that a stop request does not reach, once its grace is over."""
     with suppress(ToolkitError):  # a full disk must not keep it alive
@@ -141,7 +132,7 @@ def _leave(writer: RunWriter) -> None:
 
 def _reached(writer: RunWriter, storage: StorageLayout, config: dict) -> str:
     line = f"Stopped by force, for a step took too long, after: {writer.state.line}"
-    if config["type"] != "training":
+    if config["type"] != queue.TRAINING:
         return line
     has_weights = storage.weights(config["weights_id"]).has_weights()
     return line + ("; the weights saved before are kept" if has_weights else "; no weights were saved before")

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 
 from app.errors import QueueUnavailable, RunHeld, StorageUnavailable, ToolkitError
 from app.files import unavailable
@@ -154,7 +153,7 @@ class Recovery:
         except RunHeld:
             return read_state(run)
         with suppress(ToolkitError):  # a full disk: the state says the same
-            append_to_log(_log(self._storage, run, config), interrupted.line)
+            append_to_log(self._storage.log(run, config), interrupted.line)
         return interrupted
 
     def _see_to_waiting(self, process_id: str, run: RunFolder, config: Mapping, state: RunState) -> RunState:
@@ -214,7 +213,3 @@ def _interrupted(run: RunFolder, config: Mapping, state: RunState, reason: str, 
         machine=None,
         heartbeat=time.time(),
     )
-
-
-def _log(storage: StorageLayout, run: RunFolder, config: Mapping) -> Path:
-    return storage.weights(config["weights_id"]).log if config["type"] == queue.TRAINING else run.log
