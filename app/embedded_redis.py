@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from app.errors import ConfigurationError, Conflict, StorageUnavailable
+from app.files import unavailable
 from app.settings import Settings
 
 
@@ -95,7 +96,7 @@ def _make_private(folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = folder.lstat()
     except OSError as error:
-        raise StorageUnavailable(f"The folder {folder} cannot be made ({error.strerror}).") from error
+        raise unavailable(folder, "made", error) from error
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
         raise StorageUnavailable(f"{folder} is not a folder of the user that runs the service; remove it.")
     folder.chmod(0o700)
@@ -107,5 +108,8 @@ def _lock(folder: Path) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         os.close(descriptor)
-        raise Conflict(f"Another Redis server already serves {folder}.") from error
+        raise Conflict(
+            f"Another Redis server serves {folder} already; "
+            "stop it, or choose another folder with STORAGE_DIR=/a/folder."
+        ) from error
     os.set_inheritable(descriptor, True)

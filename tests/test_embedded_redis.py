@@ -78,7 +78,10 @@ def test_a_second_server_on_the_same_storage_is_refused_and_the_first_goes_on(tm
     output, _ = second.communicate(timeout=PATIENCE_SECONDS)
 
     assert second.returncode == 1
-    assert output == f"Error: Another Redis server already serves {tmp_path}/redis.\n"
+    assert output == (
+        f"Error: Another Redis server serves {tmp_path}/redis already; "
+        "stop it, or choose another folder with STORAGE_DIR=/a/folder.\n"
+    )
     assert client.ping()
 
 

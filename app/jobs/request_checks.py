@@ -55,7 +55,10 @@ def usable_card(services: Services, weights: Mapping) -> TrainingConfig:
     folder = services.storage.weights(weights["id"])
     if not folder.has_weights():
         if _training_has_ended(services, weights):
-            raise Conflict(f"Weights {weights['id']} have no file: their training ended before it could save any.")
+            raise Conflict(
+                f"Weights {weights['id']} have no file: their training ended before it could save any; "
+                "resume it, or choose other weights."
+            )
         raise Conflict(
             f"Weights {weights['id']} have no file yet; wait until their training has saved its first epoch."
         )
@@ -65,7 +68,11 @@ def usable_card(services: Services, weights: Mapping) -> TrainingConfig:
 def check_channels(channels: int, trained: int, field: str) -> None:
     """Make sure that images can become what weights were trained on: grey and colour become each other."""
     if channels != trained and not {channels, trained} <= {1, 3}:
-        raise InvalidInput.at(field, f"The images have {channels} planes, but the weights were trained on {trained}.")
+        raise InvalidInput.at(
+            field,
+            f"The images have {channels} planes, but the weights were trained on {trained}; "
+            f"choose weights that were trained on images of {channels}.",
+        )
 
 
 def check_engine(config: TrainingConfig, field: str, description: Description | None = None) -> None:

@@ -28,6 +28,7 @@ from app.jobs.processes.following import stop
 from app.jobs.processes.submission import submit
 from app.jobs.queue import CHECK, JobQueue
 from app.jobs.removal.deletion import delete_weights
+from app.jobs.request_checks import check_channels
 from app.jobs.training.start import start_training
 from app.runs.reader import read_config, read_state
 from app.runs.state import QUEUED
@@ -355,7 +356,7 @@ def png(size=(8, 8)) -> bytes:
         ({"image_data": base64.b64encode(b"text").decode()}, "image_data", "not an image"),
         ({"image_file": b""}, "image", "the file is empty"),
         ({"image_file": b"%!PS-Adobe-3.0 EPSF-3.0"}, "image", "not an image"),
-        ({"image_file": png((20_000, 6_000))}, "image", "more than the limit"),
+        ({"image_file": png((20_000, 6_000))}, "image", "the setting MAX_IMAGE_PIXELS); send a smaller image."),
         ({"image_url": "ftp://host/x.png"}, "image_url", "http"),
         ({"image_url": "http://10.0.0.1/x.png"}, "image_url", "10.0.0.1"),
         ({"image_url": "file:///etc/passwd"}, "image_url", "http"),
@@ -377,8 +378,17 @@ def test_weights_whose_training_failed_are_not_waited_for(services, request_body
     answer = start_training(services, request_body)
     stop(services, answer["process_id"])
 
-    with pytest.raises(Conflict, match="their training ended before"):
+    with pytest.raises(Conflict, match="could save any; resume it, or choose other weights"):
         start_training(services, request_body | {"weights_id": answer["weight_id"]})
+
+
+def test_grey_and_colour_become_each_other_and_other_planes_do_not():
+    for channels, trained in ((1, 3), (3, 1), (5, 5)):
+        check_channels(channels, trained, "dataset_id")
+    for channels, trained in ((5, 3), (2, 1), (3, 5)):
+        with pytest.raises(InvalidInput, match=f"choose weights that were trained on images of {channels}") as refused:
+            check_channels(channels, trained, "dataset_id")
+        assert list(refused.value.errors) == ["dataset_id"]
 
 
 def test_no_image_at_all_is_a_malformed_request(services, weights, projects):

@@ -150,9 +150,10 @@ def _check_image(services: Services, field: str, content: bytes) -> None:
         raise InvalidInput.at(field, f"{field}: the file is empty; send an image.")
     with fault_of(field):
         header = probe(BytesIO(content), field)
-    if header.width * header.height > services.settings.max_image_pixels:
+    most = services.settings.max_image_pixels
+    if header.width * header.height > most:
         raise InvalidInput.at(
             field,
-            f"{field}: {header.width} x {header.height} pixels are more than the limit of "
-            f"{services.settings.max_image_pixels}.",
+            f"{field}: {header.width} x {header.height} pixels are more than the {most:,} that are read "
+            "(the setting MAX_IMAGE_PIXELS); send a smaller image.",
         )
