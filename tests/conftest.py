@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from redis import Redis
-from waiting import wait_until
+from waiting import PATIENCE_SECONDS, wait_until
 
 from app.embedded_redis import server_binary
 
@@ -25,8 +25,9 @@ def pytest_make_parametrize_id(val):
 
 
 @pytest.fixture
-def redis_url(redis_server):
-    """The address of a Redis server without jobs."""
+def redis_url(redis_server, monkeypatch):
+    """The address of a Redis server without jobs, which is well, however long a busy machine lets it think."""
+    monkeypatch.setattr("app.jobs.redis_probe.PATIENCE_SECONDS", PATIENCE_SECONDS)
     with Redis.from_url(redis_server) as connection:
         connection.flushall()
     return redis_server

@@ -338,7 +338,7 @@ def test_other_machines_come_in_only_where_there_is_a_token(launch):
 
 def test_a_configured_redis_takes_the_place_of_the_embedded_one(launch, folder):
     read_until(launch(REDIS, WEB), "Ready")
-    url = f"unix://{folder}/storage/redis/redis.sock"
+    url = Settings(storage_dir=folder / "storage").queue_url
 
     lines = read_until(launch(REDIS, WEB, REDIS_URL=url, STORAGE_DIR=str(folder / "other")), "Ready")
 

@@ -3,13 +3,13 @@
 import fcntl
 import json
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from clients import GONE, Ledger
-from served import Served
+from served import PATIENCE_SECONDS, Served, Unanswered
 
 FINAL = ("stopped", "finished", "failed")
-TRUE_SECONDS = 30
 END_SECONDS = 300
 
 
@@ -33,7 +33,7 @@ def wait_for_true_states(served: Served) -> float:
     """Return how many seconds it took until every state was true, without anybody asking."""
     began = time.monotonic()
     while untrue := untrue_states(served.storage):
-        assert time.monotonic() - began < TRUE_SECONDS, untrue
+        assert time.monotonic() - began < PATIENCE_SECONDS, untrue
         time.sleep(0.2)
     return time.monotonic() - began
 
@@ -109,7 +109,8 @@ def _status(served: Served, process_id: str) -> dict:
 
 def _asked(served: Served, method: str, path: str, body: dict) -> tuple[int, dict]:
     status, answer = 503, {}
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while status == 503 and time.monotonic() < deadline:
-        status, answer = served.send(method, path, body)
+        with suppress(Unanswered):
+            status, answer = served.send(method, path, body)
     return status, answer

@@ -22,6 +22,7 @@ CLONE = Path(__file__).resolve().parents[2]
 READY = re.compile(r"^Ready; ", re.MULTILINE)
 COMPILER = shutil.which("cc")
 START_SECONDS = 180
+PATIENCE_SECONDS = 120  # with what takes a moment on a machine that does nothing else
 
 WITHOUT_WORKERS = ("redis", "web")
 # What a user sees in a list of programs, by its command line.
@@ -110,7 +111,7 @@ class Served:
     def stop(self) -> None:
         """Press Ctrl-C."""
         self.process.send_signal(signal.SIGINT)
-        self.process.wait(90)
+        self.process.wait(PATIENCE_SECONDS)
 
     def kill_all(self) -> None:
         """End everything at once, as a power cut does."""
@@ -118,8 +119,8 @@ class Served:
         for victim in victims:
             with suppress(psutil.Error, ProcessLookupError):
                 os.kill(victim.pid, signal.SIGKILL)
-        self.process.wait(30)
-        psutil.wait_procs(victims[1:], 30)
+        self.process.wait(PATIENCE_SECONDS)
+        psutil.wait_procs(victims[1:], PATIENCE_SECONDS)
 
     def programs(self, words: str) -> list[psutil.Process]:
         """Return the programs of the service with these words in their command line, parents before children."""
@@ -149,7 +150,7 @@ class Served:
 
     def settled(self, method: str, path: str, body=None) -> dict | list | None:
         """Send a request until it is answered with success; only for what may be sent twice."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             with suppress(Unanswered):
                 status, answer = self.send(method, path, body)

@@ -143,7 +143,7 @@ def test_a_damaged_checkpoint_is_refused_with_what_to_do(folder, tmp_path):
 def test_deaths_at_random_moments_cost_nothing(folder, tmp_path):
     run(folder, tmp_path / "straight", epochs=12)
     generator = random.Random(1)
-    pauses = [str(generator.randint(50, 500)) for _ in range(8)]
+    pauses = [str(generator.uniform(0, 30)) for _ in range(4)]
 
     command = [sys.executable, Path(__file__).with_name("killed_training.py"), folder, tmp_path / "killed", *pauses]
     environment = {"PYTHONPATH": f"{Path(__file__).parent}:{Path.cwd()}", "OMP_WAIT_POLICY": "passive"}

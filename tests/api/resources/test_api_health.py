@@ -10,6 +10,7 @@ from importlib.util import find_spec
 import pytest
 from api_sandbox import UNREACHABLE_REDIS, assert_error
 from redis import Redis
+from waiting import PATIENCE_SECONDS
 
 from app import create_app
 from app.access.tokens import stored_tokens
@@ -102,18 +103,18 @@ def test_without_redis_it_fails(settings):
     assert not answer.json["redis"]["is_reachable"] and "Redis does not answer" in answer.json["problems"][0]
 
 
-def test_a_redis_that_hangs_is_not_waited_for(settings):
+def test_a_redis_that_hangs_is_not_waited_for(settings, monkeypatch):
+    monkeypatch.setattr(redis_probe, "PATIENCE_SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0?socket_timeout={PATIENCE_SECONDS}"
         client = create_app(Settings(**vars(settings) | {"redis_url": url})).test_client()
         silent.settimeout(0)
 
         answers = [client.get("/backend/health").json for _ in range(5)]
 
         assert [answer["status"] for answer in answers] == ["failing"] * 5
-        silent.accept()
-        with pytest.raises(BlockingIOError):  # the first question still waits, in its own thread; no other was asked
-            silent.accept()
+        with silent.accept()[0], pytest.raises(BlockingIOError):
+            silent.accept()  # the first question still waits, in its own thread; no other was asked
 
 
 def test_a_redis_that_is_slow_to_answer_the_first_question_is_not_away(settings, monkeypatch):
