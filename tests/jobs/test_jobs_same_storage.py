@@ -95,7 +95,7 @@ def another_user():
 
 
 def test_a_worker_of_another_user_that_may_not_write_there_says_so(check):
-    with TemporaryDirectory() as name:  # tmp_path lies in a folder that lets nobody else in
+    with TemporaryDirectory(dir="/tmp") as name:  # tmp_path, and maybe TMPDIR, let nobody else in
         folder = Path(name)
         folder.chmod(0o755)
         storage = StorageLayout(folder)
