@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 
+from app.commands.greedy_option import GreedyCommand
+from app.commands.token_commands import token
 from app.errors import AugmentationError, ToolkitError
-from app.greedy_option import GreedyCommand
 from app.settings import CLONE_FOLDER, Settings
-from app.token_commands import token
 
 
 class Commands(click.Group):
@@ -21,7 +21,7 @@ class Commands(click.Group):
         try:
             return super().invoke(context)
         except AugmentationError as error:
-            from app.augmentation_screen import told
+            from app.commands.augmentation_screen import told
 
             raise click.ClickException(f"The augmentation text cannot be used.\n{told(error)}".rstrip()) from error
         except ToolkitError as error:
@@ -104,7 +104,7 @@ def verify_storage(repair: bool) -> None:
     is wrong, where, and how to mend it; the exit code is 1 then. Nothing is deleted: what nothing needs is moved into
     lost+found/ of the storage folder.
     """
-    from app.upkeep_screen import verify_and_show
+    from app.commands.upkeep_screen import verify_and_show
 
     if not verify_and_show(Settings.from_environment().storage_dir, is_repairing=repair):
         raise SystemExit(1)
@@ -151,7 +151,7 @@ def check_dataset(file: Path, task: str | None, group_by: str | None, is_json: b
     FILE is a description in the DeepHealth dataset format. Prints counts, sizes, mean and deviation, and every problem
     with its file. The exit code is 1 if there are errors.
     """
-    from app.report_screen import check_and_show
+    from app.commands.report_screen import check_and_show
 
     if not check_and_show(file, Settings.from_environment(), task, group_by, is_json=is_json):
         raise SystemExit(1)
@@ -165,7 +165,7 @@ def check_augmentation(file: Path) -> None:
     Prints the text as the toolkit writes it, or every problem with its line and a caret under the place. The exit code
     is 1 if there are problems.
     """
-    from app.augmentation_screen import checked, read_text
+    from app.commands.augmentation_screen import checked, read_text
 
     is_sound, told = checked(read_text(file))
     click.echo(told, nl=False)
@@ -188,7 +188,7 @@ def preview_augmentation(
 
     PNG becomes one picture: the original, and what a training with this seed makes of it in its first COUNT epochs.
     """
-    from app.augmentation_screen import draw_preview, read_text
+    from app.commands.augmentation_screen import draw_preview, read_text
 
     draw_preview(read_text(text_file), image, mask, out, Settings.from_environment(), (seed, count, size))
     click.echo(f"Wrote {out}.")
@@ -216,7 +216,7 @@ def apply_augmentation(
     `(H, W, 3)`, uint8 or float32) gives the exact array, an image file one of 8 bits. The first image gets the draw of
     sample 0 in a training with this seed and epoch, and so on.
     """
-    from app.augmentation_screen import read_text
+    from app.commands.augmentation_screen import read_text
     from app.jobs.augmentation.augmented_files import apply_to_files
 
     max_pixels = Settings.from_environment().max_image_pixels

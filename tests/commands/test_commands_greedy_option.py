@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from app.greedy_option import spread
+from app.commands.greedy_option import spread
 
 EXPECTED = "--masks m1 --masks m2 --out d text i1 i2"
 
