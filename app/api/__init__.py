@@ -27,8 +27,9 @@ def register_api(app: Flask, services: Services) -> None:
     app.url_map.merge_slashes = False
     app.url_map.converters.update(id=IdConverter, index=IndexConverter)
     app.request_class = UploadRequest
+    # Whoever is told of a request first is told of its answer last: these two see what the others have made of it.
     measure(app)
-    audit(app, AuditLog(services.storage.audit_log))  # first, so that it hears of every answer last
+    audit(app, AuditLog(services.storage.audit_log))
     guard(app, services.tokens, settings.host, settings.port, settings.cors_origins)
     limit_clients(app, services.limits)
     limit_bodies(app, settings.max_body_bytes, settings.max_upload_bytes)
