@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from app.augment.parser import parse
-from app.augment.signatures import moves_pixels
 from app.datasets.checks import check_trainable
 from app.errors import InvalidInput
 from app.jobs import queue
@@ -24,13 +22,16 @@ from app.jobs.request_checks import (
 )
 from app.jobs.services import Services
 from app.jobs.training.allowed_values import all_properties, allowed_rows
-from app.jobs.weights.detail import uploaded_origin
+from app.jobs.training.start_checks import (
+    check_begins_somewhere,
+    check_last_layer,
+    check_pretrained,
+    check_sizes,
+    check_test_augmentations,
+)
 from app.jobs.weights.download import onnx_file
-from app.jobs.weights.model_families import is_family
-from app.runs.layout import PRETRAINED_SUFFIXES
 from app.training.choices import balanced_weights, check_choices
 from app.training.config import TrainingConfig, resolve_properties
-from app.zoo.architectures import IN_LIBRARY, SEGMENTATION, architecture_of
 from app.zoo.properties import AUTO, RULES, property_key
 
 LONGEST_WEIGHTS_NAME = 200
@@ -58,10 +59,10 @@ def start_training(services: Services, request: Mapping) -> dict:
     check_same_task(model, dataset=dataset, project=project)
     initial = _initial_weights(services, request.get("weights_id"), model)
     trained = usable_card(services, initial) if initial else None
-    _check_begins_somewhere(model, trained)
+    check_begins_somewhere(model, trained)
     config, texts = _resolved(services, request, model, dataset, trained)
     if initial and trained:
-        _check_last_layer(services, initial, trained, config)
+        check_last_layer(services, initial, trained, config)
     refuse_faulty(services, dataset)
     services.queue.check()
     if initial and trained and trained.engine != config.engine:
@@ -124,9 +125,9 @@ def _resolved(
     if trained and trained.engine != config.engine:  # the network comes in the ONNX file of its weights
         config = replace(config, architecture=f"onnx_{task}")
     check_engine(config, "Engine", description)
-    _check_sizes(config, trained)
-    _check_test_augmentations(config)
-    _check_pretrained(services, config, trained)
+    check_sizes(config, trained)
+    check_test_augmentations(config)
+    check_pretrained(services, config, trained)
     check_choices(config, description, is_fine_tuning=trained is not None or config.pretrained != "none")
     if config.class_weights == "balanced":
         config = replace(config, loss_weights=balanced_weights(description.class_counts("training")))
@@ -164,46 +165,6 @@ def _initial_weights(services: Services, weights_id: int | None, model: Mapping)
     return weights
 
 
-def _check_pretrained(services: Services, config: TrainingConfig, trained: TrainingConfig | None) -> None:
-    """Refuse pretrained weights that are not there."""
-    fault, name = None, config.architecture
-    if config.pretrained != "none" and trained is not None:
-        fault = "the training starts from weights_id already; give None, or leave weights_id out."
-    elif config.pretrained == "library" and name not in IN_LIBRARY:
-        fault = f"the library has weights for {' and '.join(IN_LIBRARY)} only; place a file, or give None."
-    elif config.pretrained == "file" and services.storage.pretrained(name) is None:
-        names = " or ".join(name + suffix for suffix in PRETRAINED_SUFFIXES)
-        fault = f"there is no file for this model; place one as weights/pretrained/{names} in the storage folder."
-    if fault:
-        raise InvalidInput.at("Pretrained", f"Pretrained: {fault}")
-
-
-def _check_begins_somewhere(model: Mapping, trained: TrainingConfig | None) -> None:
-    """Refuse to train a family of uploaded networks from scratch: the network comes with the weights."""
-    if trained is None and is_family(model):
-        raise InvalidInput.at(
-            "weights_id",
-            f"The model {model['name']!r} has no network but those of its weights; name some of them in weights_id "
-            f"(GET /backend/weights?model_id={model['id']} lists them).",
-        )
-
-
-def _check_last_layer(services: Services, initial: Mapping, trained: TrainingConfig, config: TrainingConfig) -> None:
-    """Refuse what needs the last layer of an uploaded network in which none was found."""
-    upload = uploaded_origin(services, initial)
-    if upload is None or upload["last_layer"] is not None:
-        return
-    if trained.output_channels != config.output_channels:
-        raise InvalidInput.at(
-            "dataset_id",
-            f"The uploaded network of weights {initial['id']} has no last layer that could be replaced, so that it can "
-            f"only be trained on its own number of classes, {len(trained.classes)}.",
-        )
-    if config.freeze_epochs:
-        message = "Freeze epochs: the uploaded network has no last layer to be trained alone; give 0."
-        raise InvalidInput.at("Freeze epochs", message)
-
-
 def _input_channels(dataset: Mapping, trained: TrainingConfig | None) -> int:
     """Return the depth the network sees; weights trained on grey or colour keep theirs, images are converted to it."""
     channels = channels_of(dataset)
@@ -222,29 +183,3 @@ def _own_sizes(trained: TrainingConfig | None, properties: Sequence[Mapping]) ->
         for record in properties
         if trained is not None and property_key(record["name"]) == key
     ]
-
-
-def _check_sizes(config: TrainingConfig, trained: TrainingConfig | None) -> None:
-    """Refuse an input size at which most of the initial weights would have to be thrown away."""
-    if trained is None or not architecture_of(config.architecture).is_size_fixed:
-        return
-    own = (trained.input_height, trained.input_width)
-    if (config.input_height, config.input_width) != own:
-        name = "Input height" if config.input_height != own[0] else "Input width"
-        raise InvalidInput.at(
-            name,
-            f"{name}: weights of this model fit the input size of their training only: {own[0]} x {own[1]} pixels.",
-        )
-
-
-def _check_test_augmentations(config: TrainingConfig) -> None:
-    """Refuse, for segmentation, test augmentations after which a mask no longer lies on its source image."""
-    if config.task != SEGMENTATION:
-        return
-    moving = moves_pixels(parse(config.test_augmentations))
-    if moving:
-        message = (
-            f"Test augmentations: {moving[0]} moves pixels, so that predicted masks would not fit their images; "
-            "leave it out of the test text."
-        )
-        raise InvalidInput("Test augmentations: " + message.partition(": ")[2], {"Test augmentations": [message]})
