@@ -1,0 +1,1 @@
+"""The numbers of trainings and inferences, the same for every engine."""

@@ -1,0 +1,1 @@
+"""The folder of one process, which is the truth about it."""

@@ -1,0 +1,1 @@
+"""Trainings and inferences for every engine: the contract, config, loading, loop, checkpoints."""

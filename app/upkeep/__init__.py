@@ -1,0 +1,1 @@
+"""What looks after a storage folder: verify, repair, back up, restore."""

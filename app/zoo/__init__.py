@@ -1,0 +1,1 @@
+"""Models and properties, as data."""
