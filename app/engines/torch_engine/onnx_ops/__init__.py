@@ -1,0 +1,1 @@
+"""The operators of uploaded ONNX networks, each computed by PyTorch."""
