@@ -48,7 +48,7 @@ class PatientWorker(ThreadWorker):
         self._leaving_conns: deque[TConn] = deque()
 
     def accept(self, listener: socket) -> None:
-        """Accept a connection and wait for its first request; the last one that there may be takes another's place."""
+        """Accept a connection and wait for its first request."""
         try:
             client, address = listener.accept()
         except OSError as error:
@@ -56,8 +56,6 @@ class PatientWorker(ThreadWorker):
                 raise
             return
         self.nr_conns += 1
-        if self.nr_conns >= self.worker_connections and self.pending_conns:
-            self._close(self.pending_conns, self.pending_conns[0])
         self._receive(TConn(self.cfg, client, address, listener.getsockname()))
 
     def on_client_socket_readable(self, conn: TConn, client: socket) -> None:
@@ -84,8 +82,6 @@ class PatientWorker(ThreadWorker):
         """Send the rest of an answer; then wait for the next request of its connection, or let it go."""
         self._awaited_conns.discard(conn)
         if conn.unsent:
-            if len(self._taking_conns) >= MOST_TAKING:
-                self._close(self._taking_conns, self._taking_conns[0])
             self._wait(self._taking_conns, conn, TAKING_SECONDS, selectors.EVENT_WRITE, partial(self._send, conn, fs))
         elif fs.cancelled() or fs.exception() or not fs.result():
             self._let_go(conn)
@@ -93,7 +89,14 @@ class PatientWorker(ThreadWorker):
             super().finish_request(conn, fs)
 
     def murder_pending(self) -> None:
-        """Close the connections whose time to send a request, to take an answer, or to leave, is over."""
+        """Close the connections whose time to send a request, to take an answer, or to leave, is over.
+
+        It is for those too whose places others need, for here no event is left of a connection that is closed.
+        """
+        while self.nr_conns >= self.worker_connections and self.pending_conns:
+            self._close(self.pending_conns, self.pending_conns[0])
+        while len(self._taking_conns) > MOST_TAKING:
+            self._close(self._taking_conns, self._taking_conns[0])
         for conns in (self.pending_conns, self._taking_conns, self._leaving_conns):
             while conns and conns[0].timeout <= time.monotonic():
                 self._close(conns, conns[0])
