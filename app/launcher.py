@@ -34,7 +34,7 @@ DOCUMENTATION_PATH = "/backend/docs"
 LOCK_NAME = ".served"
 REDIS = "redis"
 WEB = "web"
-REMAINS_SECONDS = 30.0  # that programs take to end when their launcher was killed
+REMAINS_SECONDS = 120.0  # that programs take at most, on an overloaded machine, to end when their launcher was killed
 EXTRA_GRACE_SECONDS = 5  # beside the time that a running job has to stop
 
 
