@@ -54,17 +54,23 @@ class Limits:
             TooLarge: naming the limit.
         """
         if unpacked > self.most_bytes:
-            raise TooLarge(f"The archive unpacks to more than {self.most_bytes:,} bytes, the most that is taken.")
+            raise TooLarge(
+                f"The archive unpacks to more than {self.most_bytes:,} bytes, the most that is taken "
+                "(the setting MAX_ARCHIVE_BYTES)."
+            )
         if unpacked > FREE_BYTES and unpacked > packed * self.most_ratio:
             raise TooLarge(
                 f"The archive unpacks to more than {self.most_ratio} times its own size, as a bomb does; "
-                "send images in a format that is compressed itself, such as PNG."
+                "send images in a format that is compressed itself, such as PNG (the setting MAX_ARCHIVE_RATIO)."
             )
 
     def check_files(self, count: int) -> None:
         """Make sure that an archive may have so many members."""
         if count > self.most_files:
-            raise TooLarge(f"The archive has more than {self.most_files:,} members, the most that are taken.")
+            raise TooLarge(
+                f"The archive has more than {self.most_files:,} members, the most that are taken "
+                "(the setting MAX_ARCHIVE_FILES)."
+            )
 
 
 @dataclass(frozen=True)

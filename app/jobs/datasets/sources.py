@@ -133,4 +133,7 @@ def _limited(path: Path, settings: Settings) -> bytes:
 
 def _check_size(size: int, name: str, settings: Settings) -> None:
     if size > settings.max_description_bytes:
-        raise TooLarge(f"{name} is larger than {settings.max_description_bytes} bytes, the limit of descriptions.")
+        raise TooLarge(
+            f"{name} has more than {settings.max_description_bytes:,} bytes, the most of a dataset file "
+            "(the setting MAX_DESCRIPTION_BYTES)."
+        )

@@ -42,7 +42,11 @@ def resume_training(services: Services, request: Mapping) -> dict:
     """
     process = find_process(services, request["resume"])
     if process.config["type"] != queue.TRAINING:
-        raise InvalidInput.at("resume", f"Process {process.id} is no training; only trainings are resumed.")
+        raise InvalidInput.at(
+            "resume",
+            f"Process {process.id} is no training; only trainings are resumed, and "
+            f"POST /backend/processes/{process.id}/retry runs others again.",
+        )
     weights = services.database.weights.get(process.config["weights_id"])
     _check_newest(weights, process)
     _check_references(weights, request)

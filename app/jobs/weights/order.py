@@ -17,7 +17,9 @@ IMPORT = "import"
 PROGRAM = "app.jobs.weights.program"
 LONGEST_SECONDS = 300
 REFUSED = 3  # the exit code of an order that was refused, with `{"error": sentence}` as the answer
-TOO_MUCH = f"The network takes more than {LONGEST_SECONDS} seconds, or more memory than is granted."
+TOO_MUCH = (
+    f"The network takes more than {LONGEST_SECONDS} seconds, or more memory than is granted; a smaller one is needed."
+)
 
 
 def run_order(services: Services, order: Mapping) -> dict:

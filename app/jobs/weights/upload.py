@@ -92,8 +92,8 @@ def _receive(services: Services, place: str | UploadedFile, path: Path) -> None:
                 shutil.copyfileobj(place.stream, target, CHUNK_BYTES)
     except OSError as error:
         raise unavailable(path.parent, "written", error) from error
-    if path.stat().st_size > limit:
-        raise TooLarge(f"The file has more than {limit:,} bytes, the most that is taken.")
+    if path.stat().st_size > LARGEST_MODEL_BYTES:
+        raise TooLarge(f"The file has more than {LARGEST_MODEL_BYTES:,} bytes, the most that an ONNX file can hold.")
 
 
 def _store(services: Services, draft: Path, entry: Mapping) -> dict:
