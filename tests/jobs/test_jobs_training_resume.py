@@ -160,7 +160,7 @@ def test_the_process_that_went_on_can_be_resumed_again_and_the_old_one_not(servi
 
 
 def test_what_is_no_training_is_not_resumed(services, dataset):
-    with pytest.raises(InvalidInput, match="is no training.*/retry runs"):
+    with pytest.raises(InvalidInput, match=r"is no training.*/retry runs"):
         resume_training(services, {"resume": services.database.datasets.get(dataset["id"])["check_process_id"]})
     with pytest.raises(NotFound):
         resume_training(services, {"resume": "ec63b923-850a-4d1d-aa24-e9d54a942c1b"})
