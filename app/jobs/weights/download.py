@@ -20,6 +20,7 @@ def onnx_file(services: Services, weights_id: int) -> tuple[Path, str]:
         NotFound: for an id that no weights have.
         Conflict: while there is nothing to export, or if it cannot be.
         Busy: while others are exported.
+        StorageUnavailable: when the storage folder cannot be read or written, as on a full disk.
     """
     record = services.database.weights.get(weights_id)
     usable_card(services, record)

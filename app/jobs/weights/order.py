@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 
-from app.errors import ToolkitError
+from app.errors import StorageFull, StorageUnavailable, ToolkitError
 from app.jobs.services import Services
 from app.settings import CLONE_FOLDER
 
@@ -17,6 +17,8 @@ IMPORT = "import"
 PROGRAM = "app.jobs.weights.program"
 LONGEST_SECONDS = 300
 REFUSED = 3  # the exit code of an order that was refused, with `{"error": sentence}` as the answer
+# Those of an order that may be sound, but its result cannot be kept; the answer has the same form.
+NOT_STORED: dict[int, type[StorageUnavailable]] = {4: StorageFull, 5: StorageUnavailable}
 TOO_MUCH = (
     f"The network takes more than {LONGEST_SECONDS} seconds, or more memory than is granted; a smaller one is needed."
 )
@@ -27,6 +29,7 @@ def run_order(services: Services, order: Mapping) -> dict:
 
     Raises:
         Busy: while other orders are worked on.
+        StorageUnavailable: when the storage folder cannot be read or written, as on a full disk.
     """
     settings = services.settings
     limits = {"url_hosts": settings.url_hosts, "url_timeout_seconds": settings.url_timeout_seconds,
@@ -49,6 +52,8 @@ def _answer(order: bytes) -> dict:
         return {"error": TOO_MUCH}
     if ended.returncode < 0:  # the kernel's answer to a program that is over its limits, or crashes
         return {"error": TOO_MUCH}
+    if ended.returncode in NOT_STORED:
+        raise NOT_STORED[ended.returncode](json.loads(ended.stdout)["error"])
     if ended.returncode not in (0, REFUSED):
         raise ToolkitError(f"The weights program failed: {ended.stderr.decode(errors='replace')[-2000:]}")
     return json.loads(ended.stdout)

@@ -1,6 +1,7 @@
 """Exports weights, or takes in a foreign file, and ends: `python -m app.jobs.weights.program`, see `order`.
 
-It reads an order as JSON and writes the answer as JSON; a refusal is `{"error": sentence}` with its own exit code.
+It reads an order as JSON and writes the answer as JSON; a refusal is `{"error": sentence}` with its own exit code,
+as is that the storage folder cannot be used.
 """
 
 import json
@@ -11,8 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from app.errors import ToolkitError
-from app.jobs.weights.order import EXPORT, IMPORT, LONGEST_SECONDS, REFUSED
+from app.errors import StorageUnavailable, ToolkitError
+from app.jobs.weights.order import EXPORT, IMPORT, LONGEST_SECONDS, NOT_STORED, REFUSED
 
 MEMORY_BYTES = 8 * 1024**3
 
@@ -78,6 +79,10 @@ def _hashable(value: Any) -> Any:
 ORDERS = {EXPORT: export, IMPORT: take_in}
 
 
+def _code_of(error: StorageUnavailable) -> int:
+    return next(code for code, kind in NOT_STORED.items() if isinstance(error, kind))
+
+
 def main(source: BinaryIO, target: BinaryIO) -> int:
     """Carry out the order in one stream, and answer into the other; return the exit code."""
     resource.setrlimit(resource.RLIMIT_CPU, (4 * LONGEST_SECONDS, 4 * LONGEST_SECONDS))  # of all threads together
@@ -87,6 +92,8 @@ def main(source: BinaryIO, target: BinaryIO) -> int:
     order = json.loads(source.read())
     try:
         answer, code = ORDERS[order["kind"]](order), 0
+    except StorageUnavailable as error:
+        answer, code = {"error": error.message}, _code_of(error)
     except ToolkitError as error:
         answer, code = {"error": error.message, "errors": error.errors}, REFUSED
     except MemoryError:

@@ -36,6 +36,7 @@ def upload_weights(services: Services, request: Mapping) -> dict:
         InvalidInput: with one sentence why the file cannot be used; nothing is stored then.
         TooLarge: for a file over the limits.
         Busy: while other files are read.
+        StorageUnavailable: when the storage folder cannot be written, as on a full disk.
     """
     model = referenced(services.database.models, request, "model_id")
     task = services.database.tasks.get(model["task_id"])["name"].lower()

@@ -1,9 +1,12 @@
 """Models that users add, and networks that they upload. Files that work are sent in tests/end_to_end/test_onnx.py."""
 
 import io
+import resource
 
+import numpy as np
 import pytest
 from api_sandbox import WEIGHTS, assert_error
+from onnx import TensorProto, helper, numpy_helper
 
 
 @pytest.fixture
@@ -98,3 +101,35 @@ def test_a_url_into_the_private_network_is_not_fetched(client, family):
     answer = client.post("/backend/weights", json={"name": "W", "model_id": 1001, "url": "http://127.0.0.1/net.onnx"})
     assert_error(answer, 422, "url")
     assert "private network" in answer.json["message"]
+
+
+@pytest.fixture
+def only_as_large():
+    """Let this process and its programs write no file that is larger than some bytes, as on a disk that is full."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def linear_network():
+    """Return an ONNX file of one layer; what the service makes of it is larger."""
+    layer = numpy_helper.from_array(np.ones((3 * 32 * 32, 10), np.float32), "layer")
+    nodes = [
+        helper.make_node("Flatten", ["x"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "layer"], ["sums"]),
+        helper.make_node("Softmax", ["sums"], ["y"], axis=1),
+    ]
+    ends = [("x", ["N", 3, 32, 32]), ("y", ["N", 10])]
+    entrance, end = (helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in ends)
+    graph = helper.make_graph(nodes, "linear", [entrance], [end], [layer])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return model.SerializeToString()
+
+
+def test_a_disk_that_is_full_while_a_file_is_taken_in_is_no_fault_of_the_file(client, toolkit, family, only_as_large):
+    file = linear_network()
+    only_as_large(len(file))
+    answer = send(client, file, model_id="1001")
+    assert_error(answer, 507)
+    assert "cannot be written (File too large)" in answer.json["message"]
+    assert list(toolkit.storage.all_weights.glob("[!.]*")) == [] and toolkit.database.weights.all() == []
