@@ -5,6 +5,7 @@ import signal
 import threading
 import uuid
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from run_configs import INFERENCE
@@ -88,3 +89,13 @@ def test_a_job_whose_place_another_has_taken_ends_and_changes_nothing(done, work
     left = read_state(run)
     assert (left.state, left.line, left.interruptions) == (STARTED, "another", 1)
     assert "another one goes on" in run.log.read_text()
+
+
+def says_how_readily_it_is_ended(config, writer, storage, settings):
+    return FINISHED, Path("/proc/self/oom_score").read_text()
+
+
+def test_without_memory_the_system_ends_a_job_rather_than_its_worker(done):
+    run, _ = done(says_how_readily_it_is_ended)
+
+    assert int(read_state(run).line) > int(Path("/proc/self/oom_score").read_text())

@@ -10,6 +10,7 @@ from functools import partial
 from app.errors import JobFailure, PartKilled, RunHeld, ToolkitError
 from app.jobs import queue
 from app.jobs.worker.deaths import MEMORY_ADVICE
+from app.jobs.worker.memory import be_ended_first
 from app.orphans import end_with_parent
 from app.runs.layout import StorageLayout
 from app.runs.reader import read_config, read_state
@@ -33,6 +34,7 @@ def run_job(process_id: str, work: Work) -> None:
         JobFailure: with the sentence that is in the state, so that RQ too shows the job as failed.
     """
     end_with_parent(signal.SIGKILL)  # RQ leaves its work-horse running when it dies: an orphan that nobody watches
+    be_ended_first()
     settings = Settings.from_environment()
     storage = StorageLayout(settings.storage_dir)
     run = storage.run(process_id)
