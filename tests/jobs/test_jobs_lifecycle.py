@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 from run_configs import INFERENCE
 
-from app.errors import PartKilled
-from app.jobs.worker.lifecycle import run_job
+from app.errors import JobFailure, PartKilled, StorageUnavailable
+from app.jobs.worker.lifecycle import run_job, run_work
 from app.runs.layout import StorageLayout
 from app.runs.reader import read_state
-from app.runs.state import FINISHED, STARTED, STOPPED
-from app.runs.writer import create_run, request_stop, write_state
+from app.runs.state import FINISHED, QUEUED, STARTED, STOPPED
+from app.runs.writer import RunWriter, create_run, request_stop, write_state
+from app.settings import Settings
 
 LAST_LINE = "Finished 3/3 epochs - without an ONNX file"
 
@@ -99,3 +100,30 @@ def test_without_memory_the_system_ends_a_job_rather_than_its_worker(done):
     run, _ = done(says_how_readily_it_is_ended)
 
     assert int(read_state(run).line) > int(Path("/proc/self/oom_score").read_text())
+
+
+def test_a_job_whose_storage_folder_was_away_waits_until_it_is_back_and_then_in_the_queue(tmp_path):
+    there, elsewhere = tmp_path / "storage", tmp_path / "elsewhere"
+    storage = StorageLayout(there)
+    run = storage.run(str(uuid.uuid4()))
+    create_run(run, INFERENCE)
+
+    class Writer(RunWriter):
+        """One that finds the folder back at its second try."""
+
+        def when_there_is_room(self, write):
+            with pytest.raises(StorageUnavailable):
+                write()
+            elsewhere.rename(there)
+            super().when_there_is_room(write)
+
+    def misses_the_weights(config, writer, storage, settings):
+        there.rename(elsewhere)
+        raise JobFailure("best.pt cannot be read")
+
+    with Writer(run, run.log) as writer:
+        failure = run_work(misses_the_weights, INFERENCE, writer, storage, Settings(storage_dir=there))
+
+    left = read_state(run)
+    assert failure is None and left.state == QUEUED and "the storage folder was away" in left.line
+    assert "best.pt cannot be read" in run.log.read_text()

@@ -18,6 +18,8 @@ from app.runs.state import FAILED, STOPPED
 from app.runs.writer import RunWriter
 from app.settings import Settings
 
+AWAY = "Interrupted, for the storage folder was away; it goes on when a worker is free"
+
 Work = Callable[[dict, RunWriter, StorageLayout, Settings], tuple[str, str]]
 
 
@@ -70,8 +72,9 @@ def _begun(work: Work, config: dict, writer: RunWriter, storage: StorageLayout, 
 def run_work(work: Work, config: dict, writer: RunWriter, storage: StorageLayout, settings: Settings) -> str | None:
     """Do the work and close the run; return the sentence of a failure, None for an end as planned.
 
-    A shutdown of the service is no end: the process waits in the queue again. Neither is it when a part of the job was
-    killed: the rest dies as the part did, and the worker, who knows why that was, sees to it.
+    A shutdown of the service is no end: the process waits in the queue again. So it does when the storage folder was
+    away, whatever went wrong because of that. Neither is it an end when a part of the job was killed: the rest dies as
+    the part did, and the worker, who knows why that was, sees to it.
     """
     try:
         state, line = work(config, writer, storage, settings)
@@ -95,6 +98,10 @@ def run_work(work: Work, config: dict, writer: RunWriter, storage: StorageLayout
         else:
             writer.log(line)
             writer.close(state, line)
+        return None
+    if not os.access(storage.runs, os.R_OK | os.W_OK | os.X_OK):
+        writer.when_there_is_room(partial(writer.postpone, AWAY))
+        writer.log(f"{AWAY} ({sentence})")
         return None
     writer.log(f"Failed: {sentence}")
     writer.close(FAILED, f"Failed: {sentence}", sentence)
