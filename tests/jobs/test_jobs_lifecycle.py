@@ -102,11 +102,13 @@ def test_without_memory_the_system_ends_a_job_rather_than_its_worker(done):
     assert int(read_state(run).line) > int(Path("/proc/self/oom_score").read_text())
 
 
-def test_a_job_whose_storage_folder_was_away_waits_until_it_is_back_and_then_in_the_queue(tmp_path):
-    there, elsewhere = tmp_path / "storage", tmp_path / "elsewhere"
-    storage = StorageLayout(there)
+@pytest.mark.parametrize("name", ["", "runs", "weights", "weights/1"])
+def test_a_job_whose_folders_cannot_be_used_waits_until_they_can_and_then_in_the_queue(tmp_path, name):
+    storage = StorageLayout(tmp_path / "storage")
     run = storage.run(str(uuid.uuid4()))
     create_run(run, INFERENCE)
+    storage.weights(INFERENCE["weights_id"]).path.mkdir(parents=True)
+    there, elsewhere = storage.root / name, tmp_path / "elsewhere"
 
     class Writer(RunWriter):
         """One that finds the folder back at its second try."""
@@ -114,16 +116,18 @@ def test_a_job_whose_storage_folder_was_away_waits_until_it_is_back_and_then_in_
         def when_there_is_room(self, write):
             with pytest.raises(StorageUnavailable):
                 write()
+            there.unlink()
             elsewhere.rename(there)
             super().when_there_is_room(write)
 
     def misses_the_weights(config, writer, storage, settings):
         there.rename(elsewhere)
+        there.touch()  # root may enter every folder, and this nobody
         raise JobFailure("best.pt cannot be read")
 
     with Writer(run, run.log) as writer:
-        failure = run_work(misses_the_weights, INFERENCE, writer, storage, Settings(storage_dir=there))
+        failure = run_work(misses_the_weights, INFERENCE, writer, storage, Settings(storage_dir=storage.root))
 
     left = read_state(run)
-    assert failure is None and left.state == QUEUED and "the storage folder was away" in left.line
+    assert failure is None and left.state == QUEUED and "the storage folder could not be used" in left.line
     assert "best.pt cannot be read" in run.log.read_text()

@@ -6,8 +6,9 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
-from app.errors import JobFailure, PartKilled, RunHeld, ToolkitError
+from app.errors import JobFailure, PartKilled, RunHeld, StorageUnavailable, ToolkitError
 from app.jobs import queue
 from app.jobs.worker.deaths import MEMORY_ADVICE
 from app.jobs.worker.memory import be_ended_first
@@ -18,7 +19,7 @@ from app.runs.state import FAILED, STOPPED
 from app.runs.writer import RunWriter
 from app.settings import Settings
 
-AWAY = "Interrupted, for the storage folder was away; it goes on when a worker is free"
+AWAY = "Interrupted, for the storage folder could not be used; it goes on when a worker is free"
 
 Work = Callable[[dict, RunWriter, StorageLayout, Settings], tuple[str, str]]
 
@@ -72,9 +73,9 @@ def _begun(work: Work, config: dict, writer: RunWriter, storage: StorageLayout, 
 def run_work(work: Work, config: dict, writer: RunWriter, storage: StorageLayout, settings: Settings) -> str | None:
     """Do the work and close the run; return the sentence of a failure, None for an end as planned.
 
-    A shutdown of the service is no end: the process waits in the queue again. So it does when the storage folder was
-    away, whatever went wrong because of that. Neither is it an end when a part of the job was killed: the rest dies as
-    the part did, and the worker, who knows why that was, sees to it.
+    A shutdown of the service is no end: the process waits in the queue again. So it does when the storage folder cannot
+    be used, whatever went wrong because of that. Neither is it an end when a part of the job was killed: the rest dies
+    as the part did, and the worker, who knows why that was, sees to it.
     """
     try:
         state, line = work(config, writer, storage, settings)
@@ -99,13 +100,28 @@ def run_work(work: Work, config: dict, writer: RunWriter, storage: StorageLayout
             writer.log(line)
             writer.close(state, line)
         return None
-    if not os.access(storage.runs, os.R_OK | os.W_OK | os.X_OK):
-        writer.when_there_is_room(partial(writer.postpone, AWAY))
+    if _unusable_folder(config, writer, storage):
+        writer.when_there_is_room(partial(_put_off, config, writer, storage))
         writer.log(f"{AWAY} ({sentence})")
         return None
     writer.log(f"Failed: {sentence}")
     writer.close(FAILED, f"Failed: {sentence}", sentence)
     return sentence
+
+
+def _put_off(config: dict, writer: RunWriter, storage: StorageLayout) -> None:
+    """Give a process back to the queue; raise StorageUnavailable while its folders cannot be used."""
+    if folder := _unusable_folder(config, writer, storage):
+        raise StorageUnavailable(f"{folder} cannot be used; put it back and give access to it.")
+    writer.postpone(AWAY)
+
+
+def _unusable_folder(config: dict, writer: RunWriter, storage: StorageLayout) -> Path | None:
+    """Return a folder that the job works with and that is not accessible, or away with the whole storage folder."""
+    weights_id = config.get("weights_id")
+    own = () if weights_id is None else (storage.all_weights, storage.weights(weights_id).path)
+    folders = (storage.runs, writer.run.path, *filter(os.path.exists, own))  # weights alone may have been deleted
+    return next((each for each in folders if not os.access(each, os.R_OK | os.W_OK | os.X_OK)), None)
 
 
 def _close_stopped(writer: RunWriter, line: str, settings: Settings) -> None:
