@@ -68,6 +68,11 @@ class PacedSocket:
                 self.unsent.clear()
                 raise BrokenPipeError(errno.EPIPE, "The client takes too little of its answer.") from error
 
+    def close(self) -> None:
+        """Close it, as gunicorn does where an answer breaks off; then there is nobody to send the rest to."""
+        self.unsent.clear()
+        self._sock.close()
+
     def _sent(self, count: int) -> None:
         del self.unsent[:count]
         self._earn(count)

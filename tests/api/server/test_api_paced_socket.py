@@ -4,6 +4,7 @@ from contextlib import suppress
 from threading import Event, Thread
 
 import pytest
+from gunicorn.util import close_graceful
 
 from app.api.server import paced_socket
 from app.api.server.paced_socket import PacedSocket
@@ -129,3 +130,14 @@ def test_a_client_that_takes_nothing_of_what_is_too_much_is_given_up(ends):
     with pytest.raises(BrokenPipeError):
         paced.sendall(bytes(4 * 1024**2))
     assert not paced.unsent
+
+
+def test_nothing_is_kept_of_an_answer_that_breaks_off(ends):
+    paced = PacedSocket(ends[0])
+    paced.sendall(bytes(2**20))
+    assert paced.unsent
+    ends[1].close()
+
+    close_graceful(paced)  # as gunicorn does, and the main loop of a web worker could send nothing more
+
+    assert not paced.unsent and ends[0].fileno() < 0
