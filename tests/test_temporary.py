@@ -1,5 +1,8 @@
+import fcntl
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -72,3 +75,47 @@ def test_nothing_else_goes(tmp_path):
     remove_left_folders(tmp_path)
 
     assert set(tmp_path.iterdir()) == {*others, outside, link}
+
+
+def test_what_others_left_and_what_a_link_names_stay(tmp_path, monkeypatch):
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    (tmp_path / "dht-link-1.held").symlink_to(kept)
+    remove_left_folders(tmp_path)
+    assert (tmp_path / "dht-link-1.held").is_symlink()
+
+    left = tmp_path / "dht-left-1.held"
+    left.mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr("os.getuid", lambda: left.stat().st_uid + 1)
+        remove_left_folders(tmp_path)
+    assert left.is_dir()
+
+    remove_left_folders(tmp_path)
+    assert not left.exists() and kept.is_dir()
+
+
+@pytest.mark.parametrize("step", ["before the folder is opened", "before it is locked", "while another locks it"])
+def test_a_folder_that_is_taken_for_a_left_one_is_made_anew(tmp_path, monkeypatch, step):
+    flock, made, taken = fcntl.flock, tempfile.mkdtemp, []
+
+    def make(*arguments):
+        folder = made(*arguments)
+        if not taken:
+            taken.append(folder)
+            if step == "before the folder is opened":
+                Path(folder).rmdir()
+        return folder
+
+    def lock(descriptor, operation):
+        if len(taken) == 1 and step != "before the folder is opened":
+            taken.append(taken[0])
+            if step == "while another locks it":
+                raise BlockingIOError
+            Path(taken[0]).rmdir()
+        flock(descriptor, operation)
+
+    monkeypatch.setattr("tempfile.mkdtemp", make)
+    monkeypatch.setattr("fcntl.flock", lock)
+    with temporary_folder("test", tmp_path) as folder:
+        assert folder.is_dir() and str(folder) != taken[0]

@@ -5,13 +5,16 @@ import select
 import selectors
 import socket
 from collections import deque
+from concurrent.futures import Future
 from contextlib import ExitStack
 from types import SimpleNamespace
 
 import pytest
+from gunicorn.workers.gthread import TConn
 from test_api_served import environment, served
 from waiting import PATIENCE_SECONDS
 
+from app.api.server import patient_worker
 from app.api.server.patient_worker import MOST_TAKING, TOO_MANY, PatientWorker
 from app.api.server.request_ends import LARGEST_BODY, LARGEST_HEAD, wanted_bytes
 
@@ -85,6 +88,43 @@ def test_a_client_that_is_gone_before_it_is_refused_costs_no_worker():
     for key, _ in worker.poller.select(5):
         key.data(key.fileobj)
     assert worker.nr_conns == 0 and not worker._leaving_conns
+
+
+@pytest.fixture
+def taking():
+    """A worker's main loop, with the rest of an answer that a client has yet to take, and the client."""
+    worker = PatientWorker.__new__(PatientWorker)
+    worker.poller, worker.nr_conns, worker.worker_connections = selectors.DefaultSelector(), 1, 10
+    worker._awaited_conns, worker.pending_conns = set(), deque()
+    worker._taking_conns, worker._leaving_conns = deque(), deque()
+    ours, theirs = socket.socketpair()
+    conn, answered = TConn(None, ours, None, None), Future()
+    conn.unsent = bytearray(4 * 1024**2)
+    answered.set_result(False)
+    with ours, theirs, worker.poller:
+        worker.finish_request(conn, answered)
+        yield worker, theirs
+
+
+def test_a_client_that_is_gone_before_it_has_its_answer_costs_no_place(taking):
+    worker, client = taking
+    client.close()
+
+    for _ in range(2):  # nothing more can be sent, and it leaves
+        for key, _ in worker.poller.select(0):
+            key.data(key.fileobj)
+    assert worker.nr_conns == 0 and not worker._taking_conns and not worker.poller.get_map()
+
+
+def test_a_client_that_does_not_take_its_answer_in_time_is_let_go(taking, monkeypatch):
+    worker, client = taking
+    worker.murder_pending()
+    assert worker.nr_conns == 1
+
+    monkeypatch.setattr(patient_worker.time, "monotonic", lambda: worker._taking_conns[0].timeout)
+    worker.murder_pending()
+
+    assert worker.nr_conns == 0 and not worker.poller.get_map() and client.recv(1) == b""
 
 
 def test_a_client_that_sends_hardly_anything_of_a_large_body_is_given_up(connect):
