@@ -39,7 +39,12 @@ def prepare_run(run: RunFolder, config: dict) -> None:
     try:
         run.unfinished_mark.parent.mkdir(parents=True, exist_ok=True)
         run.unfinished_mark.touch()
-        run.outputs.mkdir(parents=True)
+        try:
+            run.path.mkdir(parents=True)
+        except OSError:
+            run.unfinished_mark.unlink()  # nothing that could be taken back is there
+            raise
+        run.outputs.mkdir()
     except OSError as error:
         raise unavailable(run.path, "made", error) from error
     write_json(run.config, config)

@@ -28,6 +28,17 @@ def test_a_new_run_waits_in_the_queue(run):
     assert read_state(run).state == QUEUED
 
 
+def test_of_a_run_that_cannot_be_made_nothing_is_left(tmp_path):
+    storage = StorageLayout(tmp_path)
+    storage.runs.touch()
+    run = storage.run(PROCESS_ID)
+
+    with pytest.raises(StorageUnavailable, match=f"{PROCESS_ID} cannot be made"):
+        create_run(run, CONFIG)
+
+    assert not run.unfinished_mark.exists() and run.unfinished_mark.parent.is_dir()
+
+
 def test_a_run_goes_from_started_to_finished_and_keeps_its_lines(run):
     with RunWriter(run, run.log) as writer:
         assert read_state(run).state == STARTED
