@@ -1,12 +1,13 @@
 """Attack a live service with schemathesis: every check, on a real queue, real records and a real dataset.
 
-`python tests/api/fuzz.py` makes 100 examples of each operation (`--max-examples` for another number) and exits with 1
-for an answer of 5xx, an undocumented status, or any other check that fails.
+`python tests/api/fuzz.py` makes 100 examples of each operation (`--max-examples` for another number, `--seed` for the
+same ones again) and exits with 1 for an answer of 5xx, an undocumented status, or any other check that fails.
 """
 
 import argparse
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -26,7 +27,7 @@ CLONE = Path(__file__).resolve().parents[2]
 START_SECONDS = 60
 
 
-def fuzz(folder, max_examples):
+def fuzz(folder, max_examples, seed):
     """Serve the folder, attack the service and return schemathesis's exit code."""
     port = free_port()
     environment = os.environ | {
@@ -47,7 +48,8 @@ def fuzz(folder, max_examples):
         wait_until(lambda: is_ready(Settings.from_environment(environment)), "Redis")
         wait_until(lambda: answers(f"{address}/tasks"), address)
         config = folder / "schemathesis.toml"
-        config.write_text((CLONE / "schemathesis.toml").read_text() + dictionary(prepare(address, folder)))
+        settings = (CLONE / "schemathesis.toml").read_text() + dictionary(prepare(address, folder))
+        config.write_text(f"seed = {seed}\n{settings}")
         return attack(f"{address}/openapi.json", config, max_examples, folder)
 
 
@@ -125,8 +127,10 @@ def free_port():
 def main():
     parser = argparse.ArgumentParser(description="Attack a live service with schemathesis.")
     parser.add_argument("--max-examples", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=secrets.randbits(32), help="schemathesis tells it at the end")
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="dht-fuzz-") as folder:
-        return fuzz(Path(folder), parser.parse_args().max_examples)
+        return fuzz(Path(folder), options.max_examples, options.seed)
 
 
 if __name__ == "__main__":

@@ -104,6 +104,10 @@ class Flag(fields.Boolean):
     truthy = {"", "1", "true", "True", "yes"}
     falsy = {"0", "false", "False", "no"}
 
+    def __init__(self, *, metadata: dict[str, Any], **kwargs: Any):
+        shown = {"type": ["boolean", "string"], "enum": [True, False, ""]}
+        super().__init__(metadata={**shown, **metadata}, **kwargs)
+
 
 class Values(fields.Field):
     """Anything that the OpenAPI schema in `metadata` describes; for answers, and for what is sent back unread."""

@@ -137,6 +137,11 @@ def test_uploads_have_a_limit_of_their_own(settings, data_root):
     assert f"{sizes['max_upload_bytes']} bytes" in answer.json["message"]
 
 
+def test_an_empty_word_is_no_wish_to_delete_more(client, dataset):
+    assert_error(client.delete(f"/backend/datasets/{dataset['id']}?cascade="), 422, "cascade")
+    assert client.get(f"/backend/datasets/{dataset['id']}").status_code == 200
+
+
 def test_a_new_split(client, dataset):
     address = f"/backend/datasets/{dataset['id']}/split"
     answer = client.put(address, json={"training": 0.5, "test": 0.5, "seed": 3})
