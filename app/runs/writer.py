@@ -1,6 +1,7 @@
 """Writes the run folder of one process: by the web side when it is made, then by its worker alone."""
 
 import errno
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -199,16 +200,20 @@ class RunWriter(AbstractContextManager):
         """Write what must not be lost: while the disk is full, wait and try again, until somebody asks to stop.
 
         Raises:
-            StorageUnavailable: when a stop was asked for and it still cannot be written.
+            StorageUnavailable: when it cannot be written, and a stop was asked for or the run has been deleted.
         """
         while True:
             try:
                 return write()
             except StorageUnavailable as error:
-                if self.should_stop():
+                if self.should_stop() or self._is_deleted():
                     raise
                 self.progress(f"Waits for the disk: {error.message}", self._state.progress, None)
                 time.sleep(SECONDS_BETWEEN_TRIES)
+
+    def _is_deleted(self) -> bool:
+        """Whether the folder of the run alone is gone, which nothing brings back; with all others it may be away."""
+        return os.access(self.run.path.parent, os.R_OK | os.X_OK) and not self.run.path.exists()
 
     def _write(self, **changes) -> None:
         with self._lock:

@@ -1,16 +1,18 @@
 """Jobs that a stop does not reach, each in a process of its own."""
 
 import os
+import shutil
 import signal
 import threading
 import uuid
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from run_configs import INFERENCE
 
-from app.errors import JobFailure, PartKilled, StorageUnavailable
+from app.errors import JobFailure, PartKilled, StorageUnavailable, ToolkitError
 from app.jobs.worker.lifecycle import run_job, run_work
 from app.runs.layout import StorageLayout
 from app.runs.reader import read_state
@@ -46,7 +48,8 @@ def done(tmp_path, monkeypatch):
         create_run(run, INFERENCE)
         child = os.fork()
         if child == 0:
-            run_job(process_id, work)
+            with suppress(ToolkitError):
+                run_job(process_id, work)
             os._exit(1)
         return run, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
@@ -90,6 +93,23 @@ def test_a_job_whose_place_another_has_taken_ends_and_changes_nothing(done, work
     left = read_state(run)
     assert (left.state, left.line, left.interruptions) == (STARTED, "another", 1)
     assert "another one goes on" in run.log.read_text()
+
+
+def loses_its_folder(config, writer, storage, settings):
+    shutil.rmtree(writer.run.path)
+    raise JobFailure("an image cannot be read")
+
+
+def finishes_without_its_folder(config, writer, storage, settings):
+    shutil.rmtree(writer.run.path)
+    return FINISHED, LAST_LINE
+
+
+@pytest.mark.parametrize("work", [loses_its_folder, finishes_without_its_folder])
+def test_a_job_whose_folder_was_deleted_waits_for_nothing(done, work):
+    run, code = done(work)
+
+    assert code == 1 and not run.path.exists()
 
 
 def says_how_readily_it_is_ended(config, writer, storage, settings):
